@@ -1,0 +1,150 @@
+# Every command anyone runs. `make` alone prints them.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+TOOL    := go tool -modfile=tools/go.mod
+STEP    := tools/step
+SAM     := .venv/bin/sam
+LOCAL   := bin/localaws
+export SAM_CLI_TELEMETRY := 0
+
+# Functions are static, stripped and the same bytes for the same source (see internal/localaws/sam.go).
+FUNCTION_BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc -ldflags=-s'
+
+# The race detector needs cgo and a C compiler.
+RACE := $(shell command -v $$(go env CC 2>/dev/null) >/dev/null 2>&1 && echo -race)
+
+##@ See it at work
+.PHONY: run up deploy-local down status env
+run: deploy-local bin/spillway ## start the local AWS, deploy, and show a mixed load being worked on
+	@$(LOCAL) exec bin/spillway demo
+
+up: .venv $(LOCAL) ## start the local AWS, or find it running
+	@$(LOCAL) up
+
+deploy-local: .venv $(LOCAL) ## build and deploy to the local AWS, starting it if need be
+	@$(LOCAL) deploy
+
+down: $(LOCAL) ## stop the local AWS; what was deployed to it is gone
+	@$(LOCAL) down
+
+status: $(LOCAL) ## say where the local AWS is and what is deployed to it
+	@$(LOCAL) status
+
+env: $(LOCAL) ## print the settings for clients of the local AWS: eval "$$(make env)"
+	@$(LOCAL) env
+
+invoke: .venv $(LOCAL) ## call a local function with its sample event: make invoke FN=submit [EVENT=events/submit.json]
+	@test -n "$(FN)" || { echo "say which function: make invoke FN=submit" >&2; exit 2; }
+	@function=$$(echo "$(FN)" | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) "Function" }'); \
+	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
+
+##@ Test
+.PHONY: test unit integration test-auth test-localstack cover
+test: unit integration ## unit tests, then the black-box suite on a local AWS of its own
+
+unit: go-ready ## unit tests with the race detector, in random order
+	@test -n "$(RACE)" || echo "no C compiler: the unit tests run without the race detector"
+	@$(TOOL) gotestsum --format pkgname -- $(RACE) -shuffle=on ./...
+
+integration: .venv go-ready ## the black-box suite on a local AWS that it starts and stops itself
+	@$(SUITE)
+
+test-auth: .venv go-ready ## the same, with every role's IAM policy enforced
+	@SPILLWAY_TEST_AUTH=true $(SUITE)
+
+test-localstack: .venv go-ready ## the same, on the LocalStack in LOCALSTACK_ENDPOINT
+	@test -n "$$LOCALSTACK_ENDPOINT" || { echo "set LOCALSTACK_ENDPOINT to the URL of a running LocalStack, such as http://127.0.0.1:4566" >&2; exit 2; }
+	@SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT $(SUITE)
+
+# The format shows what the suite prints while it starts and deploys, which takes longer than its tests.
+SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -timeout 15m $(ARGS) ./integration/...
+
+cover: go-ready ## unit tests, with a report of the lines they reach
+	@$(TOOL) gotestsum --format pkgname -- -coverprofile=coverage.out ./...
+	@go tool cover -func=coverage.out | tail -n 1
+
+##@ Build and deploy
+.PHONY: build deploy
+build: .venv go-ready bin/spillway ## build the functions and the command line
+	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build
+
+deploy: .venv go-ready ## deploy to an AWS account: make deploy STAGE=staging
+	@case "$(STAGE)" in \
+	  staging | production) ;; \
+	  *) echo "say where to: make deploy STAGE=staging, or STAGE=production" >&2; exit 2 ;; \
+	esac
+	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build --config-env $(STAGE)
+	@$(SAM) deploy --config-env $(STAGE)
+
+##@ Keep it tidy
+.PHONY: lint fmt tidy validate vuln lock check clean
+lint: validate go-ready ## golangci-lint with gofumpt, the template, tidy modules
+	@echo "golangci-lint (its first build takes a few minutes)"
+	@$(TOOL) golangci-lint run
+	@go mod tidy -diff
+	@cd tools && go mod tidy -diff
+
+fmt: go-ready ## format the Go code
+	@$(TOOL) golangci-lint fmt
+
+tidy: go-ready ## tidy the modules
+	@go mod tidy
+	@cd tools && go mod tidy
+
+validate: .venv ## check the template
+	@echo "sam validate, cfn-lint"
+	@$(SAM) validate --lint --region us-east-1 >/dev/null
+	@.venv/bin/cfn-lint --append-rules cfn_lint_serverless.rules --regions us-east-1 -- template.yaml
+
+vuln: go-ready ## look for known vulnerabilities in what is called; needs the internet
+	@$(TOOL) govulncheck ./...
+
+lock: .venv ## resolve requirements.in into requirements.txt again
+	@.venv/bin/python -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv==$(UV)
+	@{ sed -n 1p requirements.txt; .venv/lock/bin/uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+	  --no-header --no-config --default-index https://pypi.org/simple requirements.in; } > .venv/requirements.txt
+	@mv .venv/requirements.txt requirements.txt
+
+check: ## everything that CI runs
+	@.ci/run
+
+clean: ## remove what was built; stops the local AWS
+	@if [ -x $(LOCAL) ]; then $(LOCAL) down; fi
+	@rm -rf bin .aws-sam .local coverage.out
+
+##@ What the commands above need
+.PHONY: go-ready FORCE
+UV := 0.13.9
+
+# Always built, because Go knows best what changed; under a second when nothing did.
+$(LOCAL): go-ready FORCE
+	@$(STEP) "building $@" go build -o $@ ./internal/localaws/cmd
+
+bin/spillway: go-ready FORCE
+	@$(STEP) "building $@" go build -o $@ ./cmd/spillway
+
+go-ready:
+	@go env GOVERSION 2>/dev/null | awk -F'[go.]+' '{ ok = $$2 > 1 || $$2 == 1 && $$3 >= 26 } END { exit !ok }' || \
+	  { echo "Spillway needs Go 1.26 or newer: install it from https://go.dev/dl/" >&2; exit 1; }
+
+.venv: .venv/installed
+
+# Installed once for each requirements.txt, which is complete: pip has nothing to resolve (--no-deps).
+.venv/installed: requirements.txt
+	@python=; for p in $(PYTHON) python3 python3.13 python3.12 python3.11 python3.10 python3.14; do \
+	  if $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then python=$$p; break; fi; \
+	done; \
+	test -n "$$python" || { echo "Spillway's tools need Python 3.10 or newer with its venv module: install python3 and python3-venv" >&2; exit 1; }; \
+	rm -rf .venv && $(STEP) "creating .venv" $$python -m venv .venv
+	@$(STEP) "installing SAM CLI, MiniStack and cfn-lint (once)" \
+	  .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements.txt
+	@touch $@
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { if (/need$$/) exit; printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

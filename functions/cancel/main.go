@@ -1,0 +1,27 @@
+// Cancel answers DELETE /tasks/{id}.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"github.com/spillway-go/spillway/internal/api"
+	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+func main() { app.Run(setup) }
+
+func setup(ctx context.Context, env *app.Env) (any, error) {
+	tableName := env.String("TASKS_TABLE")
+	opts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
+	if err := env.Err(); err != nil {
+		return nil, err
+	}
+	cfg, err := app.LoadAWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return (&api.Cancel{Table: tasktable.New(dynamodb.NewFromConfig(cfg), tableName, opts)}).Handle, nil
+}

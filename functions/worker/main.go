@@ -1,0 +1,41 @@
+// Worker works on the tasks in the tasks queue and the backlog queue.
+package main
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/pkg/webhook"
+	"github.com/spillway-go/spillway/pkg/worker"
+	"github.com/spillway-go/spillway/pkg/workqueue"
+)
+
+func main() { app.Run(setup) }
+
+func setup(ctx context.Context, env *app.Env) (any, error) {
+	tableName, secretARN := env.String("TASKS_TABLE"), env.String("WEBHOOK_SECRET_ARN")
+	tasksURL, backlogURL, deadURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL"), env.String("DEAD_LETTER_QUEUE_URL")
+	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
+	webhookOpts := &webhook.Options{Timeout: env.Duration("WEBHOOK_TIMEOUT", 1), AllowPrivate: env.Bool("ALLOW_PRIVATE_WEBHOOK_TARGETS")}
+	opts := &worker.Options{
+		MaxAttempts: env.Int("MAX_ATTEMPTS", 1), MaxReceiveCount: env.Int("MAX_RECEIVE_COUNT", 2), BacklogAfter: env.Duration("BACKLOG_AFTER", 1),
+		Backoff: &workqueue.Backoff{Base: env.Duration("RETRY_BASE_DELAY", 0), Max: env.Duration("RETRY_MAX_DELAY", 0)},
+	}
+	if err := env.Err(); err != nil {
+		return nil, err
+	}
+	cfg, err := app.LoadAWS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	queue := sqs.NewFromConfig(cfg)
+	queues := worker.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil), DeadLetter: workqueue.New(queue, deadURL, nil)}
+	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, tableOpts)
+	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, nil)
+	return worker.New(app.Handlers(webhook.New(secrets, webhookOpts)), table, queues, opts).Handle, nil
+}

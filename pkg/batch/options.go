@@ -1,0 +1,89 @@
+package batch
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// Options tunes the processing of batches. The zero value is ready to use.
+type Options struct {
+	// Concurrency is how many records of one batch are worked on at once. They
+	// are begun in order. Defaults to 1: what one record needs of memory and
+	// connections is then what an environment needs.
+	Concurrency int
+	// Margin is kept free before the function's time-out: records see a deadline
+	// that much earlier, and a handler that ignores it is abandoned when half of
+	// the margin is used up. What is left serves to settle and to answer. With
+	// no more than Margin left nothing is begun. Defaults to [DefaultMargin] of
+	// the time left at the start.
+	Margin time.Duration
+	// Guard remembers how long records take, from batch to batch. Defaults to
+	// one for each processor that is built, and one for each call of [Each].
+	Guard *Guard
+	// Visibility makes a failed message visible again after its backoff or its
+	// RetryAfter, and one that was not begun at once. Without it they come back
+	// when the queue's visibility timeout ends. Used by SQS only.
+	Visibility VisibilityChanger
+	// Reject sends messages with a permanent error to a dead-letter queue. Without
+	// it they count as failed, until the queue's redrive policy takes them. Used
+	// by SQS only.
+	Reject Rejecter
+	// Backoff is how long a failed message stays hidden after it was received
+	// so many times (1 for the first). Defaults to full jitter up to 2 s,
+	// doubling up to 15 minutes.
+	Backoff func(receives int) time.Duration
+	// Logger receives failures, and panics with their stacks. Defaults to
+	// [slog.Default].
+	Logger *slog.Logger
+}
+
+// VisibilityChanger changes when messages become visible again and returns one
+// outcome for each. *workqueue.Queue is one.
+type VisibilityChanger interface {
+	ChangeVisibility(ctx context.Context, changes []Visibility) []error
+}
+
+// Visibility asks for the message with this receipt handle to become visible
+// again after a while. It is an alias of an unnamed type, and the same as
+// workqueue.Visibility, so that neither package needs the other.
+type Visibility = struct {
+	Receipt string
+	After   time.Duration
+}
+
+// Rejecter sends a message that no retry can mend to a dead-letter queue, with
+// the cause, and returns nil only when that is confirmed: the message is then
+// acknowledged. *workqueue.Queue is one.
+type Rejecter interface {
+	Reject(ctx context.Context, rec *events.SQSMessage, cause error) error
+}
+
+func (o *Options) withDefaults() Options {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	d.Concurrency = max(d.Concurrency, 1)
+	if d.Guard == nil {
+		d.Guard = &Guard{}
+	}
+	if d.Backoff == nil {
+		d.Backoff = fullJitter
+	}
+	if d.Logger == nil {
+		d.Logger = slog.Default()
+	}
+	return d
+}
+
+func fullJitter(receives int) time.Duration {
+	bound := 15 * time.Minute
+	if n := max(receives, 1) - 1; n < 9 { // 2 s · 2⁹ is beyond 15 minutes
+		bound = min(bound, 2*time.Second<<n)
+	}
+	return rand.N(bound + 1)
+}

@@ -1,0 +1,15 @@
+// Package intake accepts tasks: it validates a request, writes the task's row
+// and sends its message, in an order in which nothing that was acknowledged
+// can be lost.
+//
+//	in := intake.New(table, intake.Queues{Tasks: tasks, Backlog: backlog}, mux, nil)
+//	row, created, err := in.Submit(ctx, intake.Request{Tenant: "acme", Type: "report.build", Input: input})
+//
+// # Promise
+//
+// When [Intake.Submit] returns without an error, the task is in the table and
+// its message is on a queue. A [*RefusedError] means that nothing was stored.
+// After any other error the outcome is unknown: the row may be there without a
+// message. Repeating the request with the same idempotency key is safe and
+// finds it; without a key, a row that has no message expires at its deadline.
+package intake

@@ -1,0 +1,141 @@
+package intake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/pkg/workqueue"
+)
+
+// Table is what an [Intake] uses of the task table.
+type Table interface {
+	Create(ctx context.Context, d tasktable.Draft) (*tasktable.Row, error)
+	Remember(ctx context.Context, tenant, idempotencyKey string, k tasktable.Key) (tasktable.Key, error)
+	GetConsistent(ctx context.Context, id string) (*tasktable.Row, error)
+}
+
+// Queue is what an [Intake] uses of a queue.
+type Queue interface {
+	Send(ctx context.Context, m workqueue.Outgoing) error
+	Name() string
+}
+
+var (
+	_ Table = (*tasktable.Table)(nil)
+	_ Queue = (*workqueue.Queue)(nil)
+)
+
+// Queues are where accepted tasks go.
+type Queues struct {
+	Tasks   Queue
+	Backlog Queue // for bulk priority
+}
+
+// Options tunes an [Intake]. The zero value is ready to use.
+type Options struct {
+	// MaxInput is the size of the largest input in bytes, as compact JSON;
+	// no value above [MaxInput] is accepted. Defaults to [MaxInput].
+	MaxInput int
+
+	// InlineInput is up to which size in bytes the message carries the input;
+	// a larger one is read from the table by the worker. SQS bills a message
+	// in steps of 64 KB. Defaults to 192 KiB.
+	InlineInput int
+}
+
+// Intake accepts tasks. It is safe for concurrent use.
+type Intake struct {
+	table  Table
+	queues Queues
+	types  Types
+	opts   Options
+}
+
+// New returns an [Intake]. nil opts are defaults.
+func New(table Table, queues Queues, types Types, opts *Options) *Intake {
+	in := &Intake{table: table, queues: queues, types: types}
+	if opts != nil {
+		in.opts = *opts
+	}
+	if in.opts.MaxInput <= 0 || in.opts.MaxInput > MaxInput {
+		in.opts.MaxInput = MaxInput
+	}
+	if in.opts.InlineInput <= 0 {
+		in.opts.InlineInput = 192 << 10
+	}
+	return in
+}
+
+// Submit accepts a task and returns its row; created is false when the
+// idempotency key was used before for the same request. The error is a
+// [*RefusedError] when nothing was stored; otherwise the outcome is unknown
+// and the request can be repeated with its key.
+func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, created bool, err error) {
+	c, err := r.check(time.Now(), in.types, in.opts.MaxInput)
+	if err != nil {
+		return nil, false, err
+	}
+	draft := tasktable.Draft{
+		ID: tasktable.NewID(), Tenant: r.Tenant, Type: c.Type, Priority: c.Priority, Input: c.Input,
+		Deadline: c.deadline, Delay: c.Delay,
+	}
+	if c.IdempotencyKey != nil {
+		mine := tasktable.Key{TaskID: draft.ID, Payload: c.fingerprint()}
+		first, err := in.table.Remember(ctx, r.Tenant, *c.IdempotencyKey, mine)
+		if err != nil {
+			return nil, false, err
+		}
+		if first.Payload != mine.Payload {
+			return nil, false, refuse(CodeKeyReused, "this Idempotency-Key was used within the last 24 hours with another request")
+		}
+		draft.ID = first.TaskID
+	}
+	row, err = in.table.Create(ctx, draft)
+	created = err == nil
+	if errors.Is(err, tasktable.ErrExists) {
+		// An earlier request with this key got as far as the row, or an
+		// earlier try of this one whose answer was lost.
+		if row, err = in.table.GetConsistent(ctx, draft.ID); errors.Is(err, tasktable.ErrNotFound) {
+			return nil, false, refuse(CodeKeyReused, "the task of this Idempotency-Key has ended and is not kept any more")
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	// Whoever meets a row that no worker has touched cannot know whether its
+	// message was ever sent, and sends it: a second message is harmless, an
+	// acknowledged task without one is lost.
+	if row.Status != task.Queued || row.Fence > 0 {
+		return row, created, nil
+	}
+	if err := in.send(ctx, draft, row); err != nil {
+		return nil, false, fmt.Errorf("queue task %s: %w", row.ID, err)
+	}
+	return row, created, nil
+}
+
+func (in *Intake) send(ctx context.Context, d tasktable.Draft, row *tasktable.Row) error {
+	queue := in.queues.Tasks
+	if row.Priority == task.Bulk {
+		queue = in.queues.Backlog
+	}
+	m := workqueue.Message{
+		TaskID: row.ID, Run: row.Run, Type: row.Type, Tenant: row.Tenant, CreatedAt: row.CreatedAt(),
+		Deadline: time.UnixMilli(row.Deadline), Priority: row.Priority, Origin: queue.Name(),
+	}
+	if len(d.Input) <= in.opts.InlineInput {
+		m.Input = d.Input
+	} else {
+		m.InputRef = row.InputRef
+	}
+	out, err := workqueue.Encode(m)
+	if err != nil {
+		return err
+	}
+	out.Delay = d.Delay
+	return queue.Send(ctx, out)
+}

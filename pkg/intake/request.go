@@ -1,0 +1,146 @@
+package intake
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// Bounds of a request.
+const (
+	// MaxAhead is how far ahead a deadline may be; it is also the default.
+	MaxAhead = 7 * 24 * time.Hour
+	// MaxDelay is SQS's limit for delayed messages
+	// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+	MaxDelay = 15 * time.Minute
+	// MaxKey is the length of the longest idempotency key.
+	MaxKey = 128
+	// MaxInput is the size of the largest input that any configuration takes.
+	MaxInput = 262144
+)
+
+// Request is a task that somebody hands in.
+type Request struct {
+	Tenant         string
+	Type           string
+	Input          json.RawMessage
+	Priority       task.Priority // normal when empty
+	Deadline       *time.Time    // at most one of Deadline and TTL
+	TTL            *time.Duration
+	Delay          time.Duration
+	IdempotencyKey *string
+}
+
+// Types knows which task types there are; [*task.Mux] does.
+type Types interface {
+	Check(name string, input json.RawMessage) error
+}
+
+// checked is a request that has passed validation.
+type checked struct {
+	Request
+	deadline time.Time
+}
+
+// check validates a request at an instant and compacts its input.
+func (r Request) check(now time.Time, types Types, maxInput int) (checked, error) {
+	c := checked{Request: r}
+	if r.Type == "" {
+		return c, refuse(CodeInvalid, `"type" is missing`)
+	}
+	if len(r.Input) == 0 {
+		return c, refuse(CodeInvalid, `"input" is missing`)
+	}
+	input, err := normalise(r.Input)
+	if err != nil {
+		return c, refuse(CodeInvalid, `"input" is not JSON in UTF-8: %v`, err)
+	}
+	if len(input) > maxInput {
+		return c, refuse(CodeTooLarge, "the input has %d bytes as compact JSON; at most %d are taken", len(input), maxInput)
+	}
+	c.Input = input
+	if c.Priority == "" {
+		c.Priority = task.Normal
+	}
+	if !c.Priority.Known() {
+		return c, refuse(CodeInvalid, `"priority" is %q; it is "normal" or "bulk"`, task.CleanText(string(r.Priority), 32))
+	}
+	if c.deadline, err = r.until(now); err != nil {
+		return c, err
+	}
+	if r.Delay < 0 || r.Delay > MaxDelay {
+		return c, refuse(CodeInvalid, `"delay" is %s; it is between 0s and %s`, r.Delay, MaxDelay)
+	}
+	if r.IdempotencyKey != nil && !validKey(*r.IdempotencyKey) {
+		return c, refuse(CodeInvalid, "Idempotency-Key must be 1 to %d visible ASCII characters", MaxKey)
+	}
+	err = types.Check(r.Type, input)
+	switch {
+	case errors.Is(err, task.ErrUnknownType):
+		return c, refuse(CodeUnknownType, "%v", err)
+	case err != nil:
+		return c, refuse(CodeInvalid, `"input" does not match type %s: %s`, r.Type, task.CleanText(err.Error(), 400))
+	}
+	return c, nil
+}
+
+// until is the deadline that a request asks for.
+func (r Request) until(now time.Time) (time.Time, error) {
+	switch {
+	case r.Deadline != nil && r.TTL != nil:
+		return time.Time{}, refuse(CodeInvalid, `give "deadline" or "ttl", not both`)
+	case r.TTL != nil:
+		if *r.TTL <= 0 || *r.TTL > MaxAhead {
+			return time.Time{}, refuse(CodeInvalid, `"ttl" is %s; it is above 0s and at most %s`, *r.TTL, MaxAhead)
+		}
+		return now.Add(*r.TTL), nil
+	case r.Deadline != nil:
+		if !r.Deadline.After(now) {
+			return time.Time{}, refuse(CodeInvalid, `"deadline" has passed`)
+		}
+		if r.Deadline.Sub(now) > MaxAhead {
+			return time.Time{}, refuse(CodeInvalid, `"deadline" is more than %s ahead`, MaxAhead)
+		}
+		return *r.Deadline, nil
+	default:
+		return now.Add(MaxAhead), nil
+	}
+}
+
+// fingerprint identifies a request's content, so that an idempotency key used
+// for something else is noticed.
+func (c checked) fingerprint() string {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	// Encoding strings, times and valid JSON into a hash cannot fail.
+	_ = enc.Encode([]any{c.Type, c.Priority, c.Deadline, c.TTL, c.Delay, c.Input})
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func validKey(k string) bool {
+	if k == "" || len(k) > MaxKey {
+		return false
+	}
+	return strings.IndexFunc(k, func(r rune) bool { return r < 0x21 || r > 0x7E }) < 0
+}
+
+var errNotUTF8 = errors.New("invalid UTF-8")
+
+// normalise compacts JSON, so that its size does not depend on its writer.
+func normalise(input json.RawMessage) (json.RawMessage, error) {
+	if !utf8.Valid(input) {
+		return nil, errNotUTF8
+	}
+	var b bytes.Buffer
+	if err := json.Compact(&b, input); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}

@@ -1,0 +1,32 @@
+package task
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// CleanText cuts s to at most limit bytes at a character border and replaces
+// what SQS refuses in bodies and attributes: it accepts tab, line feed,
+// carriage return, U+0020–U+D7FF, U+E000–U+FFFD and U+10000–U+10FFFF
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+func CleanText(s string, limit int) string {
+	clean := strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r <= 0xD7FF, r >= 0xE000 && r <= 0xFFFD, r >= 0x10000:
+			return r
+		default:
+			return utf8.RuneError
+		}
+	}, s)
+	if len(clean) <= limit {
+		return clean
+	}
+	cut := max(limit-len("…"), 0)
+	for cut > 0 && !utf8.RuneStart(clean[cut]) {
+		cut--
+	}
+	if limit < len("…") {
+		return clean[:cut]
+	}
+	return clean[:cut] + "…"
+}

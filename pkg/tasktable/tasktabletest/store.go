@@ -1,0 +1,33 @@
+package tasktabletest
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+// Store is a task table as its users see it.
+type Store interface {
+	Create(context.Context, tasktable.Draft) (*tasktable.Row, error)
+	Remember(ctx context.Context, tenant, idempotencyKey string, k tasktable.Key) (tasktable.Key, error)
+	Archive(ctx context.Context, id string, data []byte) error
+
+	Claim(ctx context.Context, owner string, leaseEnd time.Time, ids []string) []tasktable.Claim
+	Expire(ctx context.Context, ids []string) []tasktable.Claim
+	Charge(context.Context, *tasktable.Row) error
+	Rerun(ctx context.Context, r *tasktable.Row, run int) error
+	Renew(ctx context.Context, r *tasktable.Row, leaseEnd time.Time, with tasktable.Renewal) (*tasktable.Row, error)
+	Settle(context.Context, []tasktable.Settlement) []tasktable.Settled
+
+	Get(ctx context.Context, id string) (*tasktable.Row, error)
+	GetConsistent(ctx context.Context, id string) (*tasktable.Row, error)
+	Input(context.Context, *tasktable.Row) (json.RawMessage, error)
+	List(context.Context, tasktable.Query) (tasktable.Page, error)
+
+	Cancel(ctx context.Context, tenant, id string) (*tasktable.Row, error)
+	Replay(ctx context.Context, id string, run int) (bool, error)
+}
+
+var _ Store = (*tasktable.Table)(nil)

@@ -1,0 +1,323 @@
+package workqueue
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// Version is the version of the message format that [Encode] writes.
+const Version = 1
+
+// maxVersion is the largest number taken for a version; what is beyond is
+// some other program's field.
+const maxVersion = 1000
+
+// Message is a task on its way to a worker.
+type Message struct {
+	Version    int // of the body; [Encode] writes [Version], whatever is here
+	TaskID     string
+	Run        int // 1, raised by every replay
+	Type       string
+	Tenant     string
+	CreatedAt  time.Time
+	ReplayedAt time.Time // zero if the task was never replayed
+	Deadline   time.Time
+	Input      json.RawMessage // compact JSON; nil when InputRef is set
+	InputRef   string          // where the input is stored instead
+
+	// The rest travels in message attributes: the body stays the same when a
+	// message is passed on.
+	Priority task.Priority // Defaults to [task.Normal].
+	Replays  int           // how often the task was replayed
+	Hops     int           // how often the message was passed on as a copy, see [MaxHops]
+	Origin   string        // name of the queue that the task was sent to first; a replay returns it there
+}
+
+// WaitingSince is when the task was put on a queue for its current run: the
+// replay, or else the creation. Neither copies nor redeliveries change it.
+func (m *Message) WaitingSince() time.Time {
+	if m.ReplayedAt.IsZero() {
+		return m.CreatedAt
+	}
+	return m.ReplayedAt
+}
+
+// Names of the message attributes, ten at most as SQS allows
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+const (
+	AttrTaskID    = "task_id"
+	AttrType      = "type"
+	AttrTenant    = "tenant"
+	AttrPriority  = "priority"
+	AttrRun       = "run"
+	AttrReplays   = "replays"
+	AttrHops      = "hops"
+	AttrOrigin    = "origin"
+	AttrErrorCode = "error_code" // dead letters only
+	AttrFailure   = "failure"    // dead letters only: a [FailureRecord]
+)
+
+// body is the JSON form of a message.
+type body struct {
+	V          int             `json:"v"`
+	TaskID     string          `json:"task_id"`
+	Run        int             `json:"run"`
+	Type       string          `json:"type"`
+	Tenant     string          `json:"tenant"`
+	CreatedAt  task.Time       `json:"created_at"`
+	ReplayedAt *task.Time      `json:"replayed_at,omitempty"`
+	Deadline   task.Time       `json:"deadline"`
+	Input      json.RawMessage `json:"input,omitempty"`
+	InputRef   string          `json:"input_ref,omitempty"`
+}
+
+// Encode turns m into a message that a queue accepts. The input keeps its
+// bytes, white space outside of strings aside; characters that JSON allows but
+// SQS refuses are written as escapes, which mean the same. Encode fails on
+// what [Decode] would not take back.
+func Encode(m Message) (Outgoing, error) {
+	if err := m.check(); err != nil {
+		return Outgoing{}, fmt.Errorf("encode the message of task %q: %w", task.CleanText(m.TaskID, maxTaskID), err)
+	}
+	b := body{
+		V: Version, TaskID: m.TaskID, Run: m.Run, Type: m.Type, Tenant: m.Tenant,
+		CreatedAt: task.At(m.CreatedAt), Deadline: task.At(m.Deadline),
+		Input: m.Input, InputRef: m.InputRef,
+	}
+	if !m.ReplayedAt.IsZero() {
+		t := task.At(m.ReplayedAt)
+		b.ReplayedAt = &t
+	}
+	var buf bytes.Buffer
+	buf.Grow(len(m.Input) + len(m.InputRef) + 320)
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // six bytes for each < in a web page's text would burst the limit
+	if err := enc.Encode(b); err != nil {
+		return Outgoing{}, fmt.Errorf("encode the message of task %s: %w", m.TaskID, err)
+	}
+	text := strings.TrimSuffix(buf.String(), "\n")
+	// Only inside of a JSON string can these two occur.
+	text = strings.ReplaceAll(text, "\uFFFE", `\ufffe`)
+	text = strings.ReplaceAll(text, "\uFFFF", `\uffff`)
+	return Outgoing{Body: text, Attributes: m.attributes(), Group: Group(m.Tenant)}, nil
+}
+
+// attributes returns the message attributes that belong to m.
+func (m *Message) attributes() map[string]types.MessageAttributeValue {
+	priority := m.Priority
+	if !priority.Known() {
+		priority = task.Normal
+	}
+	attrs := make(map[string]types.MessageAttributeValue, 10)
+	attrs[AttrTaskID] = stringValue(m.TaskID)
+	attrs[AttrType] = stringValue(m.Type)
+	attrs[AttrTenant] = stringValue(m.Tenant)
+	attrs[AttrPriority] = stringValue(string(priority))
+	attrs[AttrRun] = numberValue(m.Run)
+	attrs[AttrReplays] = numberValue(max(m.Replays, 0))
+	attrs[AttrHops] = numberValue(max(m.Hops, 0))
+	if m.Origin != "" {
+		attrs[AttrOrigin] = stringValue(task.CleanText(m.Origin, maxOrigin))
+	}
+	return attrs
+}
+
+// Decode reads a message as [Encode] writes it. Body fields that it does not
+// know are ignored, since a newer minor release may add some; what it needs it
+// takes strictly. Attributes that are missing or malformed count as their
+// zero value: the body alone says what the task is.
+//
+// The error is a [*ForeignError], or wraps [ErrNewerVersion].
+func Decode(text string, attrs map[string]types.MessageAttributeValue) (Message, error) {
+	return decode(text, func(name string) string { return aws.ToString(attrs[name].StringValue) })
+}
+
+func decode(text string, attr func(string) string) (Message, error) {
+	m, err := decodeBody(text)
+	if err != nil {
+		return Message{}, err
+	}
+	m.Priority = task.Priority(attr(AttrPriority))
+	if !m.Priority.Known() {
+		m.Priority = task.Normal
+	}
+	m.Replays = count(attr(AttrReplays))
+	m.Hops = count(attr(AttrHops))
+	m.Origin = task.CleanText(attr(AttrOrigin), maxOrigin)
+	return m, nil
+}
+
+func decodeBody(text string) (Message, error) {
+	if len(text) > MaxBytes {
+		return Message{}, foreign("the body has %d bytes", len(text))
+	}
+	raw := []byte(text)
+	if !json.Valid(raw) {
+		return Message{}, foreign("the body is not JSON")
+	}
+	fields, err := members(raw, bodyFields)
+	if err != nil {
+		return Message{}, err
+	}
+	var m Message
+	if err := fields.into("v", &m.Version); err != nil {
+		return Message{}, err
+	}
+	switch {
+	case m.Version < 1 || m.Version > maxVersion:
+		return Message{}, foreign("v is %d", m.Version)
+	case m.Version > Version:
+		return Message{}, fmt.Errorf("%w: %d, known is %d", ErrNewerVersion, m.Version, Version)
+	}
+	var created, replayed, deadline task.Time
+	for _, f := range []struct {
+		into  func(string, any) error
+		name  string
+		value any
+	}{
+		{fields.into, "task_id", &m.TaskID},
+		{fields.into, "run", &m.Run},
+		{fields.into, "type", &m.Type},
+		{fields.into, "tenant", &m.Tenant},
+		{fields.into, "created_at", &created},
+		{fields.intoOptional, "replayed_at", &replayed},
+		{fields.into, "deadline", &deadline},
+		{fields.intoOptional, "input_ref", &m.InputRef},
+	} {
+		if err := f.into(f.name, f.value); err != nil {
+			return Message{}, err
+		}
+	}
+	m.CreatedAt, m.ReplayedAt, m.Deadline = created.Time, replayed.Time, deadline.Time
+	m.Input = fields["input"]
+	if m.InputRef != "" && string(m.Input) == "null" {
+		m.Input = nil
+	}
+	if err := m.check(); err != nil {
+		return Message{}, &ForeignError{Reason: err.Error()}
+	}
+	return m, nil
+}
+
+const (
+	maxTaskID   = 64
+	maxType     = 64
+	maxTenant   = 128
+	maxInputRef = 1024
+	maxOrigin   = 80 // SQS's limit for a queue's name
+	maxCount    = 1 << 20
+)
+
+// check says what keeps m from being a message.
+func (m *Message) check() error {
+	switch {
+	case !legalID(m.TaskID):
+		return fmt.Errorf("task_id is missing or illegal: 1 to %d letters, digits, '-', '_', '.'", maxTaskID)
+	case m.Run < 1 || m.Run >= math.MaxInt32:
+		return fmt.Errorf("run is %d", m.Run)
+	case !legalType(m.Type):
+		return fmt.Errorf("type is missing or illegal: lower-case words joined by dots, at most %d bytes", maxType)
+	case !visibleASCII(m.Tenant, maxTenant):
+		return fmt.Errorf("tenant is missing or illegal: 1 to %d visible ASCII characters", maxTenant)
+	case m.CreatedAt.IsZero() || !legalTime(m.CreatedAt):
+		return errors.New("created_at is missing or out of range")
+	case m.Deadline.IsZero() || !legalTime(m.Deadline):
+		return errors.New("deadline is missing or out of range")
+	case !legalTime(m.ReplayedAt):
+		return errors.New("replayed_at is out of range")
+	case len(m.Input) == 0 && m.InputRef == "":
+		return errors.New("input and input_ref are missing")
+	case len(m.Input) > 0 && m.InputRef != "":
+		return errors.New("input and input_ref exclude each other")
+	case len(m.InputRef) > maxInputRef || !legalText(m.InputRef):
+		return errors.New("input_ref is illegal")
+	case !utf8.Valid(m.Input):
+		return errors.New("input is not UTF-8")
+	}
+	return nil
+}
+
+// legalTime reports whether t can be written as RFC 3339.
+func legalTime(t time.Time) bool {
+	y := t.UTC().Year()
+	return y >= 0 && y <= 9999
+}
+
+func legalID(s string) bool {
+	if s == "" || len(s) > maxTaskID {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !isAlnum(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// legalType mirrors the form that [task.Handle] insists on.
+func legalType(s string) bool {
+	if s == "" || len(s) > maxType {
+		return false
+	}
+	start := true // of a word
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z':
+			start = false
+		case !start && (c == '_' || c >= '0' && c <= '9'):
+		case !start && c == '.':
+			start = true
+		default:
+			return false
+		}
+	}
+	return !start
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+func visibleASCII(s string, limit int) bool {
+	if s == "" || len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// count reads a small number that only ever grows; what is not one counts as 0.
+func count(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return min(max(n, 0), maxCount)
+}
+
+func stringValue(s string) types.MessageAttributeValue {
+	return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(s)}
+}
+
+func numberValue(n int) types.MessageAttributeValue {
+	return types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String(strconv.Itoa(n))}
+}

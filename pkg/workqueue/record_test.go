@@ -1,0 +1,118 @@
+package workqueue_test
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/pkg/workqueue"
+)
+
+func TestCopyIsVerbatim(t *testing.T) {
+	t.Parallel()
+	rec := record(encode(t, example()))
+	rec.Body = `{"v":7, "task_id" : "t", "whatever":[1]}` // of a version yet to come
+	rec.Attributes["AWSTraceHeader"] = "Root=1-5759e988-bd862e3fe1be46a994272793"
+	rec.MessageAttributes["bin"] = events.SQSMessageAttribute{DataType: "Binary.gzip", BinaryValue: []byte{0, 255}}
+	rec.MessageAttributes["num"] = events.SQSMessageAttribute{DataType: "Number.float", StringValue: aws.String("1e3")}
+	out, err := workqueue.Copy(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Body != rec.Body || out.Group != "AIDAEXAMPLE" || out.Trace != rec.Attributes["AWSTraceHeader"] || out.Delay != 0 {
+		t.Errorf("got %+v", out)
+	}
+	want := map[string]string{
+		"task_id": "String=" + taskID, "type": "String=webhook.deliver", "tenant": "String=AIDAEXAMPLE",
+		"priority": "String=bulk", "run": "Number=2", "replays": "Number=1", "hops": "Number=4", "origin": "String=tasks",
+		"bin": "Binary.gzip=\x00\xff", "num": "Number.float=1e3",
+	}
+	if diff := cmp.Diff(want, plain(out.Attributes)); diff != "" {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	if got := *rec.MessageAttributes["hops"].StringValue; got != "3" {
+		t.Errorf("the record itself was changed: hops %s", got)
+	}
+}
+
+// However often a message is passed on, it ends.
+func TestCopyIsBounded(t *testing.T) {
+	t.Parallel()
+	for _, first := range []string{"0", "-5", "junk", "", "99999999999999999999"} {
+		rec := record(encode(t, example()))
+		rec.MessageAttributes["hops"] = events.SQSMessageAttribute{DataType: "Number", StringValue: aws.String(first)}
+		copies := 0
+		for {
+			out, err := workqueue.Copy(rec)
+			if err != nil {
+				if !errors.Is(err, workqueue.ErrTooManyHops) {
+					t.Fatal(err)
+				}
+				break
+			}
+			if copies++; copies > workqueue.MaxHops {
+				t.Fatalf("from %q: more than %d copies", first, workqueue.MaxHops)
+			}
+			if m, err := workqueue.Decode(out.Body, out.Attributes); err != nil || m.Hops != copies {
+				t.Fatalf("hops %d after %d copies: %v", m.Hops, copies, err)
+			}
+			rec = record(out)
+		}
+		if len(first) < 20 && copies != workqueue.MaxHops {
+			t.Errorf("from %q: %d copies", first, copies)
+		}
+	}
+}
+
+func TestCopyRefusesWhatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(*events.SQSMessage){
+		"no room for hops": func(rec *events.SQSMessage) {
+			rec.MessageAttributes = map[string]events.SQSMessageAttribute{}
+			for i := range 10 {
+				rec.MessageAttributes["a"+strconv.Itoa(i)] = events.SQSMessageAttribute{DataType: "String", StringValue: aws.String("x")}
+			}
+		},
+		"empty":     func(rec *events.SQSMessage) { rec.Body = "" },
+		"too large": func(rec *events.SQSMessage) { rec.Body = strings.Repeat("x", workqueue.MaxBytes) },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			rec := record(encode(t, example()))
+			change(rec)
+			if _, err := workqueue.Copy(rec); err == nil || errors.Is(err, workqueue.ErrTooManyHops) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestCopyOfABareRecord(t *testing.T) {
+	t.Parallel()
+	out, err := workqueue.Copy(&events.SQSMessage{Body: "x"})
+	if err != nil || out.Group != "" || len(out.Attributes) != 1 {
+		t.Errorf("got %+v, %v", out, err)
+	}
+	rec := record(encode(t, example()))
+	delete(rec.Attributes, "MessageGroupId")
+	if out, _ = workqueue.Copy(rec); out.Group != "AIDAEXAMPLE" {
+		t.Errorf("without a group of its own: %q", out.Group)
+	}
+}
+
+func TestReceives(t *testing.T) {
+	t.Parallel()
+	rec := record(workqueue.Outgoing{Body: "x"})
+	if got := workqueue.Receives(rec); got != 3 {
+		t.Errorf("got %d", got)
+	}
+	if got := workqueue.Receives(&events.SQSMessage{}); got != 0 {
+		t.Errorf("without attributes: %d", got)
+	}
+}
