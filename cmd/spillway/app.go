@@ -78,7 +78,7 @@ func programName(arg0 string) string {
 
 // run executes args and returns the exit code. Errors are told on errw.
 func (a *app) run(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.root() //nolint:contextcheck // commands take theirs from ExecuteContext
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {

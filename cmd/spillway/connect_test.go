@@ -276,11 +276,13 @@ func TestClock(t *testing.T) {
 		time.Second: gradeOK, -time.Minute: gradeWarn, 10 * time.Minute: gradeFail,
 	} {
 		d := &dateKeeper{next: roundTrip(func(*http.Request) (*http.Response, error) {
-			return &http.Response{Header: http.Header{"Date": {time.Now().Add(off).UTC().Format(http.TimeFormat)}}}, nil
+			return &http.Response{Body: http.NoBody, Header: http.Header{"Date": {time.Now().Add(off).UTC().Format(http.TimeFormat)}}}, nil
 		})}
-		if _, err := d.RoundTrip(nil); err != nil {
+		resp, err := d.RoundTrip(nil)
+		if err != nil {
 			t.Fatal(err)
 		}
+		_ = resp.Body.Close()
 		r := &report{OK: true}
 		checkClock(r, d)
 		if got := r.Checks[0].Grade; got != want {

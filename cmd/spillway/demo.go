@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -98,7 +97,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) error {
 
 	s := summarize(run, recv, err == nil)
 	if errors.Is(err, context.DeadlineExceeded) {
-		s.Problems = append(s.Problems, fmt.Sprintf("not all tasks finished within %s (--timeout)", a.flags.timeout))
+		s.overtime(a.flags.timeout)
 		err = nil
 	}
 	if werr := a.showSummary(s); werr != nil {

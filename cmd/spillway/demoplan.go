@@ -63,7 +63,7 @@ func planLoad(n int, recv *receiver, pace demoPace) []planItem {
 	for len(mix) < n {
 		mix = append(mix, &kinds[0])
 	}
-	rand.New(rand.NewPCG(1, uint64(n))).Shuffle(n, func(i, j int) { mix[i], mix[j] = mix[j], mix[i] })
+	rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, j int) { mix[i], mix[j] = mix[j], mix[i] })
 
 	plan := make([]planItem, n)
 	for i, k := range mix {

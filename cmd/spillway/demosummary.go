@@ -25,7 +25,8 @@ type summary struct {
 	// Problems are what should not be: nothing is hidden behind a good count.
 	Problems []string `json:"problems"`
 
-	sample string // id of a task to look at
+	sample     string   // id of a task to look at
+	unfinished []string // accepted tasks that have not ended
 }
 
 // statusSummary covers the tasks in one state. The times run from submit to
@@ -154,8 +155,10 @@ func (s *summary) compare(plan []planItem, entries []entry, recv *receiver) {
 			continue
 		case !e.listed:
 			notListed = append(notListed, e.task.ID)
+			s.unfinished = append(s.unfinished, e.task.ID+" (not in GET /tasks)")
 			continue
 		case !e.task.Status.Finished():
+			s.unfinished = append(s.unfinished, fmt.Sprintf("%s (%s, %s)", e.task.ID, k.name, e.task.Status))
 			continue
 		}
 		if e.task.Status != k.want {
@@ -177,12 +180,12 @@ func (s *summary) compare(plan []planItem, entries []entry, recv *receiver) {
 
 	s.problem(notAccepted, "were not accepted or not canceled")
 	if s.Complete {
-		s.problem(notListed, "were accepted and are not in GET /tasks")
+		s.problem(notListed, "were accepted, but are not in GET /tasks")
 	}
 	s.problem(otherEnd, "ended otherwise than planned")
-	s.problem(notReceived, "succeeded by the API, and the receiver took no delivery")
-	s.problem(received, "did not succeed by the API, and the receiver took a delivery")
-	s.problem(needless, "expired or were canceled before they began, and yet were sent")
+	s.problem(notReceived, "succeeded by the API, while the receiver took no delivery")
+	s.problem(received, "did not succeed by the API, while the receiver took a delivery")
+	s.problem(needless, "expired or were canceled before they began, but were sent")
 	if s.Receiver.Unsigned > 0 {
 		s.Problems = append(s.Problems, fmt.Sprintf("%d deliveries came without signature headers", s.Receiver.Unsigned))
 	}
@@ -192,15 +195,24 @@ func (s *summary) compare(plan []planItem, entries []entry, recv *receiver) {
 	}
 }
 
+// overtime reports that the run was broken off by its time limit.
+func (s *summary) overtime(limit time.Duration) {
+	if len(s.unfinished) == 0 {
+		s.Problems = append(s.Problems, fmt.Sprintf("not all tasks were submitted within %s (--timeout)", limit))
+		return
+	}
+	s.problem(s.unfinished, fmt.Sprintf("did not finish within %s (--timeout)", limit))
+}
+
 // problem reports cases, of which it names a few.
 func (s *summary) problem(cases []string, what string) {
 	const named = 3
 	if len(cases) == 0 {
 		return
 	}
-	text := fmt.Sprintf("%d tasks %s: %s", len(cases), what, strings.Join(cases[:min(named, len(cases))], ", "))
+	examples := strings.Join(cases[:min(named, len(cases))], ", ")
 	if len(cases) > named {
-		text += ", …"
+		examples += ", …"
 	}
-	s.Problems = append(s.Problems, text)
+	s.Problems = append(s.Problems, fmt.Sprintf("tasks that %s: %d (%s)", what, len(cases), examples))
 }

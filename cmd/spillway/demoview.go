@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -23,7 +22,7 @@ type view struct {
 }
 
 func (a *app) newView(run *demoRun, recv *receiver) *view {
-	var w io.Writer = a.out
+	w := a.out
 	if a.json() {
 		w = a.errw // standard output is for the result
 	}

@@ -28,6 +28,8 @@ type fakeAPI struct {
 	unsigned bool                                            // deliveries lack their signature
 	twist    func(*client.Task)                              // spoils a task when it is answered
 
+	hide func(*client.Task) bool // from the list
+
 	mu       sync.Mutex
 	tasks    []*client.Task // oldest first
 	bodies   []submitBody
@@ -56,6 +58,9 @@ func newFakeAPI(t *testing.T) *fakeAPI {
 	mux.HandleFunc("GET /live/tasks/{id}", f.get)
 	mux.HandleFunc("DELETE /live/tasks/{id}", f.cancel)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Only once the body is read does a server notice that its client left.
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		f.mu.Lock()
 		f.requests = append(f.requests, r.Clone(r.Context()))
 		f.mu.Unlock()
@@ -291,6 +296,9 @@ func (f *fakeAPI) list(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 		limit--
+		if f.hide != nil && f.hide(t) {
+			continue
+		}
 		if (q.Get("type") == "" || t.Type == q.Get("type")) && (q.Get("status") == "" || string(t.Status) == q.Get("status")) {
 			out := *t
 			if f.twist != nil {

@@ -106,10 +106,16 @@ func (a *app) showList(found *client.Page, all bool) error {
 	}
 	width, _ := a.screen(a.out)
 	p := &printer{w: a.out}
-	p.table(width, []column{
-		{title: "ID"}, {title: "TYPE"}, {title: "STATUS"}, {title: "ATTEMPTS", right: true},
-		{title: "AGE", right: true}, {title: "TOOK", right: true}, {title: "ERROR"},
-	}, rows)
+	columns := []column{
+		{title: "ID"},
+		{title: "TYPE"},
+		{title: "STATUS"},
+		{title: "ATTEMPTS", right: true},
+		{title: "AGE", right: true},
+		{title: "TOOK", right: true},
+		{title: "ERROR"},
+	}
+	p.table(width, columns, rows)
 	if p.err != nil {
 		return p.err
 	}

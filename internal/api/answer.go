@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -79,6 +80,21 @@ func problemAnswer(code, detail string) response {
 	return response{StatusCode: status, Headers: headers, Body: string(text)}
 }
 
+const outcomeUnknown = "The outcome is unknown. It is safe to repeat the request; a POST needs the same Idempotency-Key for that."
+
+// answerMargin is kept back from the function's time: a function that is cut
+// off while it waits for the table cannot say so.
+const answerMargin = 500 * time.Millisecond
+
+// inTime ends the context early enough to answer that it ended.
+func inTime(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline.Add(-answerMargin))
+}
+
 // failure answers an error. What it says of inner workings goes to the log,
 // not to the caller.
 func failure(ctx context.Context, err error) response {
@@ -90,9 +106,9 @@ func failure(ctx context.Context, err error) response {
 		return problemAnswer(codeNotFound, "There is no such task, or it is not kept any more.")
 	case errors.Is(err, context.DeadlineExceeded):
 		slog.ErrorContext(ctx, "out of time", slog.Any("error", err))
-		return problemAnswer(codeTimeout, "The outcome is unknown; repeat the request with the same Idempotency-Key.")
+		return problemAnswer(codeTimeout, outcomeUnknown)
 	default:
 		slog.ErrorContext(ctx, "request failed", slog.Any("error", err))
-		return problemAnswer(codeUnavailable, "The outcome is unknown; repeat the request with the same Idempotency-Key.")
+		return problemAnswer(codeUnavailable, outcomeUnknown)
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -29,22 +30,30 @@ func baseURL(r *request, endpoint string) string {
 	if endpoint != "" {
 		return strings.TrimSuffix(endpoint, "/") + "/restapis/" + r.RequestContext.APIID + "/" + r.RequestContext.Stage + "/_user_request_"
 	}
-	// The context's path holds what stands before the resource: the stage, or
-	// the base path of a custom domain.
-	return "https://" + r.RequestContext.DomainName + strings.TrimSuffix(r.RequestContext.Path, r.Path)
+	// The context's path is the URL's: the stage or the base path of a custom
+	// domain, then the resource. The event's own path is of no help, because
+	// it holds a custom domain's base path too, but not the stage.
+	before := strings.TrimSuffix(strings.TrimSuffix(r.RequestContext.Path, "/"), r.Resource)
+	return "https://" + r.RequestContext.DomainName + before
 }
 
-// header finds a header whatever its case; a client chooses that.
+// header finds a header whatever its case; a client chooses that. One that was
+// sent several times is joined as RFC 9110 section 5.3 says, so that none of
+// the values wins by chance.
 func header(r *request, name string) (string, bool) {
-	for k, v := range r.Headers {
-		if strings.EqualFold(k, name) {
-			return v, true
-		}
-	}
+	var values []string
 	for k, vs := range r.MultiValueHeaders {
-		if strings.EqualFold(k, name) && len(vs) > 0 {
-			return vs[0], true
+		if strings.EqualFold(k, name) {
+			values = append(values, vs...)
 		}
 	}
-	return "", false
+	if values == nil {
+		for k, v := range r.Headers {
+			if strings.EqualFold(k, name) {
+				values = append(values, v)
+			}
+		}
+	}
+	slices.Sort(values) // maps have no order
+	return strings.Join(values, ", "), values != nil
 }

@@ -20,6 +20,8 @@ type Cancel struct{ Table Canceler }
 
 // Handle is the Lambda handler.
 func (c *Cancel) Handle(ctx context.Context, r request) (response, error) {
+	ctx, done := inTime(ctx)
+	defer done()
 	id, ok := pathID(&r)
 	if !ok {
 		return failure(ctx, tasktable.ErrNotFound), nil

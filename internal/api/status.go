@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -40,6 +41,8 @@ type Status struct{ Table Reader }
 
 // Handle is the Lambda handler.
 func (s *Status) Handle(ctx context.Context, r request) (response, error) {
+	ctx, done := inTime(ctx)
+	defer done()
 	if _, one := r.PathParameters["id"]; one {
 		return s.get(ctx, &r), nil
 	}
@@ -77,14 +80,20 @@ func (s *Status) await(ctx context.Context, id, tenant string, wait time.Duratio
 	if deadline, ok := ctx.Deadline(); ok && deadline.Add(-waitMargin).Before(end) {
 		end = deadline.Add(-waitMargin)
 	}
+	var seen *tasktable.Row
 	for poll := firstPoll; ; poll = min(poll*3/2, lastPoll) {
 		row, err := s.Table.Get(ctx, id)
+		if err != nil && seen != nil && !errors.Is(err, tasktable.ErrNotFound) {
+			slog.WarnContext(ctx, "wait cut short", slog.String("task_id", id), slog.Any("error", err))
+			return seen, nil // an early answer is better than none
+		}
 		if err != nil {
 			return nil, err
 		}
 		if row.Tenant != tenant {
 			return nil, tasktable.ErrNotFound
 		}
+		seen = row
 		left := time.Until(end)
 		if row.Status.Finished() || left <= 0 {
 			return row, nil
@@ -130,7 +139,10 @@ func query(r *request) (tasktable.Query, error) {
 	q := tasktable.Query{
 		Tenant: tenant(r.RequestContext.Identity), Type: params["type"], Status: task.Status(params["status"]), Limit: defaultLimit,
 	}
-	if q.Status != "" && !q.Status.Known() {
+	if text, given := params["type"]; given && text == "" {
+		return q, invalid(`"type" is empty; leave it out to list tasks of all types`)
+	}
+	if _, given := params["status"]; given && !q.Status.Known() {
 		return q, invalid(`"status" is one of %s`, strings.Join(statusNames(), ", "))
 	}
 	if text, given := params["limit"]; given {
@@ -166,12 +178,12 @@ func encodeCursor(id string) string {
 }
 
 func decodeCursor(text string) (string, bool) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
 		return "", false
 	}
 	id, ok := strings.CutPrefix(string(raw), cursorPrefix)
-	return id, ok && isID(id)
+	return id, ok && isID(id) && encodeCursor(id) == text // there is one spelling
 }
 
 func pathID(r *request) (string, bool) {

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"mime"
@@ -27,34 +26,10 @@ type Submit struct {
 	Endpoint string // the emulator's base URL, empty on AWS
 }
 
-// taskRequest is the body of POST /tasks.
-type taskRequest struct {
-	Type     string          `json:"type"`
-	Input    json.RawMessage `json:"input"`
-	Priority *task.Priority  `json:"priority"`
-	Deadline *task.Time      `json:"deadline"`
-	TTL      *duration       `json:"ttl"`
-	Delay    *duration       `json:"delay"`
-}
-
-// duration is a Go duration string in JSON.
-type duration time.Duration
-
-func (d *duration) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf(`a duration is a string such as "90s" or "15m"`)
-	}
-	parsed, err := time.ParseDuration(s)
-	if err != nil {
-		return fmt.Errorf(`%q is not a duration such as "90s" or "15m"`, s)
-	}
-	*d = duration(parsed)
-	return nil
-}
-
 // Handle is the Lambda handler.
 func (s *Submit) Handle(ctx context.Context, r request) (response, error) {
+	ctx, done := inTime(ctx)
+	defer done()
 	req, err := s.parse(&r)
 	if err != nil {
 		return failure(ctx, err), nil
@@ -79,6 +54,7 @@ func invalid(format string, args ...any) error {
 	return &intake.RefusedError{Code: intake.CodeInvalid, Detail: task.CleanText(fmt.Sprintf(format, args...), 500)}
 }
 
+// parse is what a request asks for.
 func (s *Submit) parse(r *request) (intake.Request, error) {
 	contentType, _ := header(r, "Content-Type")
 	if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
@@ -88,26 +64,12 @@ func (s *Submit) parse(r *request) (intake.Request, error) {
 	if err != nil {
 		return intake.Request{}, err
 	}
-	var t taskRequest
-	if err := task.Decode(body, &t); err != nil {
-		return intake.Request{}, invalid("the body is not a task: %v", err)
+	t, err := decodeTask(body)
+	if err != nil {
+		return intake.Request{}, err
 	}
-	req := intake.Request{Tenant: tenant(r.RequestContext.Identity), Type: t.Type, Input: t.Input}
-	if t.Priority != nil {
-		if *t.Priority == "" {
-			return intake.Request{}, invalid(`"priority" is empty; it is "normal" or "bulk"`)
-		}
-		req.Priority = *t.Priority
-	}
-	if t.Deadline != nil {
-		req.Deadline = &t.Deadline.Time
-	}
-	if t.TTL != nil {
-		req.TTL = (*time.Duration)(t.TTL)
-	}
-	if t.Delay != nil {
-		req.Delay = time.Duration(*t.Delay)
-	}
+	req := t.request()
+	req.Tenant = tenant(r.RequestContext.Identity)
 	if key, ok := header(r, "Idempotency-Key"); ok {
 		req.IdempotencyKey = &key
 	}

@@ -9,7 +9,7 @@ import (
 // it, worker runs it. A type of your own is one line here.
 func Handlers(deliver *webhook.Deliverer) *task.Mux {
 	mux := task.NewMux()
-	// Deliveries wait for somebody else's server most of the time.
-	task.Handle(mux, webhook.Type, deliver.Deliver, task.Concurrency(4))
+	// Two at a time, so that one slow receiver does not stop a whole batch.
+	task.Handle(mux, webhook.Type, deliver.Deliver, task.Concurrency(2))
 	return mux
 }

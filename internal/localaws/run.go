@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -57,7 +58,8 @@ func (c *Checkout) run(ctx context.Context, environ []string, name string, args 
 	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Dir = c.root
 	// The tools' own folder first: sam is a Python script and its helpers are next to it.
-	cmd.Env = append(environ, "SAM_CLI_TELEMETRY=0", "PATH="+filepath.Dir(file)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	path := filepath.Dir(file) + string(os.PathListSeparator) + os.Getenv("PATH")
+	cmd.Env = slices.Concat(environ, []string{"SAM_CLI_TELEMETRY=0", "PATH=" + path})
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := runToEnd(cmd); err != nil {
 		if ctx.Err() != nil {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -53,8 +54,17 @@ func (c *Checkout) Build(ctx context.Context) error {
 	}
 	environ := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+BuildFlags, "AWS_DEFAULT_REGION="+region)
 	return c.progress.step(fmt.Sprintf("building %d functions", len(mains)), func() error {
-		return c.run(ctx, environ, "sam", "build", "--build-dir", c.buildDir,
+		err := c.run(ctx, environ, "sam", "build", "--build-dir", c.buildDir,
 			"--parameter-overrides", "Architecture="+architecture())
+		if err != nil && ctx.Err() == nil {
+			// SAM hides what the compiler said, so ask it once more.
+			cmd := exec.CommandContext(ctx, "go", "build", "-o", os.DevNull, "./functions/...")
+			cmd.Dir, cmd.Env = c.root, environ
+			if output, goErr := cmd.CombinedOutput(); goErr != nil {
+				return fmt.Errorf("go build ./functions/...: %w; it said:\n%s", goErr, tail(string(output), 30))
+			}
+		}
+		return err
 	})
 }
 
@@ -145,4 +155,11 @@ func Outputs(ctx context.Context, endpoint, stackName string) (map[string]string
 		outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
 	return outputs, nil
+}
+
+// Delete deletes a stack and waits until it is gone.
+func (c *Checkout) Delete(ctx context.Context, endpoint, stackName string) error {
+	return c.progress.step("deleting stack "+stackName, func() error {
+		return c.run(ctx, Environ(endpoint), "sam", "delete", "--stack-name", stackName, "--no-prompts", "--region", region)
+	})
 }

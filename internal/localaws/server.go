@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -24,6 +25,9 @@ type Server struct {
 	// Auth enforces the policies of the functions' roles on the calls they make, which proves that the roles in the
 	// template allow enough. (That they allow no more is for the reader.)
 	Auth bool
+	// FunctionEndpoint is where the functions send their AWS calls, for example a proxy in front of this server.
+	// Defaults to the server itself.
+	FunctionEndpoint string
 }
 
 // Instance is a running MiniStack.
@@ -31,6 +35,7 @@ type Instance struct {
 	Endpoint string    `json:"endpoint"` // http://127.0.0.1:PORT
 	PID      int       `json:"pid"`
 	Log      string    `json:"log"` // file with its output
+	Dir      string    `json:"dir"` // what it and the functions leave behind; goes when it goes
 	Auth     bool      `json:"auth"`
 	Started  time.Time `json:"started"`
 
@@ -38,7 +43,6 @@ type Instance struct {
 	StartTime string `json:"start_time"`
 
 	ended <-chan struct{} // closed when the process has ended; nil when another process started it
-	tied  bool            // ends with this process, so its log is of no use afterwards
 }
 
 // Start starts an instance that ends with this process at the latest, even if that is killed.
@@ -55,11 +59,11 @@ func (c *Checkout) start(ctx context.Context, server Server, tied bool) (instanc
 		for try := 0; ; try++ {
 			port := server.Port
 			if port == 0 {
-				if port, err = freePort(); err != nil {
+				if port, err = FreePort(); err != nil {
 					return err
 				}
 			}
-			if instance, err = c.launch(ctx, port, server.Auth, tied); err == nil || server.Port != 0 || try == 2 || ctx.Err() != nil {
+			if instance, err = c.launch(ctx, port, server, tied); err == nil || server.Port != 0 || try == 2 || ctx.Err() != nil {
 				return err
 			}
 		}
@@ -68,7 +72,7 @@ func (c *Checkout) start(ctx context.Context, server Server, tied bool) (instanc
 }
 
 // launch starts MiniStack and waits until it answers.
-func (c *Checkout) launch(ctx context.Context, port int, auth, tied bool) (*Instance, error) {
+func (c *Checkout) launch(ctx context.Context, port int, server Server, tied bool) (*Instance, error) {
 	python, err := c.tool("python")
 	if err != nil {
 		return nil, err
@@ -77,31 +81,31 @@ func (c *Checkout) launch(ctx context.Context, port int, auth, tied bool) (*Inst
 	if err != nil {
 		return nil, err
 	}
-	name := "ministack.log"
-	if tied {
-		name = fmt.Sprintf("ministack-%d.log", port)
+	dir = filepath.Join(dir, fmt.Sprintf("ministack-%d", port))
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(filepath.Join(dir, "tmp"), 0o750)); err != nil {
+		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, name))
+	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
 
-	i := &Instance{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), Log: log.Name(), Auth: auth, Started: time.Now(), tied: tied}
+	i := &Instance{Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), Log: log.Name(), Dir: dir, Auth: server.Auth, Started: time.Now()}
 	// The functions inherit what the server has, so give it no more than they would have on AWS. They would not be
 	// told the endpoint if the server did not have it, and would call the real AWS.
 	cmd := exec.Command(python, "-c", launcher) //nolint:noctx // outlives ctx, which is for starting
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),
 		"HOME=" + os.Getenv("HOME"),
-		"TMPDIR=" + os.TempDir(),
+		"TMPDIR=" + filepath.Join(dir, "tmp"),
 		"PYTHONUNBUFFERED=1",
-		"AWS_ENDPOINT_URL=" + i.Endpoint,
+		"AWS_ENDPOINT_URL=" + cmp.Or(server.FunctionEndpoint, i.Endpoint),
 		"GATEWAY_PORT=" + strconv.Itoa(port),
 		"BIND_HOST=127.0.0.1",
 		"MINISTACK_HOST=127.0.0.1", // in the queue URLs it hands out
 		"IOT_MTLS_ENABLED=0",       // would listen on every address
-		"AUTH=" + strconv.FormatBool(auth),
+		"AUTH=" + strconv.FormatBool(server.Auth),
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	if tied {
@@ -114,8 +118,7 @@ func (c *Checkout) launch(ctx context.Context, port int, auth, tied bool) (*Inst
 	}
 	i.PID, i.StartTime = cmd.Process.Pid, startTime(cmd.Process.Pid)
 	if err := i.awaitHealth(ctx); err != nil {
-		text, _ := os.ReadFile(i.Log)
-		return nil, errors.Join(fmt.Errorf("MiniStack on port %d: %w; it said:\n%s", port, err, tail(string(text), 20)), i.Stop())
+		return nil, errors.Join(fmt.Errorf("MiniStack on port %d: %w; it said:\n%s", port, err, i.LogTail(20)), i.Stop())
 	}
 	return i, nil
 }
@@ -163,8 +166,8 @@ func (i *Instance) running() bool {
 	return i.StartTime != "" && startTime(i.PID) == i.StartTime
 }
 
-// Stop ends the instance and its functions. It never touches a process that merely has the same pid, and is a no-op
-// when the instance has ended.
+// Stop ends the instance and its functions and removes its folder, with the log. It never touches a process that merely
+// has the same pid. Stopping again does nothing.
 func (i *Instance) Stop() error {
 	if i.running() {
 		if err := endGroup(i.PID, i.running, 3*time.Second); err != nil {
@@ -174,14 +177,20 @@ func (i *Instance) Stop() error {
 			<-i.ended
 		}
 	}
-	if i.tied {
-		_ = os.Remove(i.Log)
-	}
-	return nil
+	return os.RemoveAll(i.Dir)
 }
 
-// freePort asks the system for a port that nobody listens on.
-func freePort() (int, error) {
+// LogTail returns the last n lines of the instance's log, in which the functions' own logs are too.
+func (i *Instance) LogTail(n int) string {
+	text, err := os.ReadFile(i.Log)
+	if err != nil {
+		return err.Error()
+	}
+	return tail(string(text), n)
+}
+
+// FreePort asks the system for a port that nobody listens on.
+func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // local and immediate
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)

@@ -72,14 +72,14 @@ func (h *hooks) Reject(ctx context.Context, rec *events.SQSMessage, cause error)
 
 // byBody acts as the message's body says.
 func byBody(_ context.Context, rec *events.SQSMessage) error {
-	switch {
-	case rec.Body == "panic":
+	switch rec.Body {
+	case "panic":
 		panic("boom")
-	case rec.Body == "permanent":
+	case "permanent":
 		return task.Permanent(errors.New("never"))
-	case rec.Body == "later":
+	case "later":
 		return fmt.Errorf("call: %w", task.RetryAfter(7*time.Minute, errors.New("busy")))
-	case rec.Body == "error":
+	case "error":
 		return errors.New("no luck")
 	default:
 		return nil

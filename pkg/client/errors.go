@@ -67,7 +67,7 @@ func (e *APIError) Is(target error) bool {
 		ErrInvalidRequest, ErrUnknownTaskType, ErrForbidden, ErrNotFound, ErrTaskFinished, ErrInputTooLarge,
 		ErrUnsupportedMediaType, ErrIdempotencyKeyReused, ErrTooManyRequests, ErrUnavailable, ErrTimeout,
 	} {
-		if target == s { //nolint:errorlint // sentinels are compared by identity here
+		if target == s {
 			return e.Code == s.Error()
 		}
 	}

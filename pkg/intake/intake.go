@@ -42,7 +42,8 @@ type Options struct {
 	MaxInput int
 
 	// InlineInput is up to which size in bytes the message carries the input;
-	// a larger one is read from the table by the worker. SQS bills a message
+	// a larger one is read from the table by the worker, unless it is small
+	// enough for the table to keep it in the row itself. SQS bills a message
 	// in steps of 64 KB. Defaults to 192 KiB.
 	InlineInput int
 }
@@ -71,7 +72,8 @@ func New(table Table, queues Queues, types Types, opts *Options) *Intake {
 }
 
 // Submit accepts a task and returns its row; created is false when the
-// idempotency key was used before for the same request. The error is a
+// idempotency key was used before for the same request and that got as far as
+// the row. The error is a
 // [*RefusedError] when nothing was stored; otherwise the outcome is unknown
 // and the request can be repeated with its key.
 func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, created bool, err error) {
@@ -98,7 +100,9 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 	created = err == nil
 	if errors.Is(err, tasktable.ErrExists) {
 		// An earlier request with this key got as far as the row, or an
-		// earlier try of this one whose answer was lost.
+		// earlier try of this one whose answer was lost. Without a key it can
+		// only be the latter.
+		created = c.IdempotencyKey == nil
 		if row, err = in.table.GetConsistent(ctx, draft.ID); errors.Is(err, tasktable.ErrNotFound) {
 			return nil, false, refuse(CodeKeyReused, "the task of this Idempotency-Key has ended and is not kept any more")
 		}
@@ -127,10 +131,8 @@ func (in *Intake) send(ctx context.Context, d tasktable.Draft, row *tasktable.Ro
 		TaskID: row.ID, Run: row.Run, Type: row.Type, Tenant: row.Tenant, CreatedAt: row.CreatedAt(),
 		Deadline: time.UnixMilli(row.Deadline), Priority: row.Priority, Origin: queue.Name(),
 	}
-	if len(d.Input) <= in.opts.InlineInput {
-		m.Input = d.Input
-	} else {
-		m.InputRef = row.InputRef
+	if m.InputRef = row.InputRef; m.InputRef == "" || len(d.Input) <= in.opts.InlineInput {
+		m.Input, m.InputRef = d.Input, ""
 	}
 	out, err := workqueue.Encode(m)
 	if err != nil {

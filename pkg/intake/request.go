@@ -24,11 +24,13 @@ const (
 	MaxKey = 128
 	// MaxInput is the size of the largest input that any configuration takes.
 	MaxInput = 262144
+
+	maxTenant = 128
 )
 
 // Request is a task that somebody hands in.
 type Request struct {
-	Tenant         string
+	Tenant         string // 1 to 128 visible ASCII characters
 	Type           string
 	Input          json.RawMessage
 	Priority       task.Priority // normal when empty
@@ -52,6 +54,9 @@ type checked struct {
 // check validates a request at an instant and compacts its input.
 func (r Request) check(now time.Time, types Types, maxInput int) (checked, error) {
 	c := checked{Request: r}
+	if !visible(r.Tenant, maxTenant) { // what a message can carry
+		return c, refuse(CodeInvalid, "the tenant must be 1 to %d visible ASCII characters", maxTenant)
+	}
 	if r.Type == "" {
 		return c, refuse(CodeInvalid, `"type" is missing`)
 	}
@@ -72,13 +77,17 @@ func (r Request) check(now time.Time, types Types, maxInput int) (checked, error
 	if !c.Priority.Known() {
 		return c, refuse(CodeInvalid, `"priority" is %q; it is "normal" or "bulk"`, task.CleanText(string(r.Priority), 32))
 	}
-	if c.deadline, err = r.until(now); err != nil {
+	if r.Deadline != nil { // as it is stored and compared
+		at := task.At(*r.Deadline).Time
+		c.Deadline = &at
+	}
+	if c.deadline, err = c.until(now); err != nil {
 		return c, err
 	}
 	if r.Delay < 0 || r.Delay > MaxDelay {
 		return c, refuse(CodeInvalid, `"delay" is %s; it is between 0s and %s`, r.Delay, MaxDelay)
 	}
-	if r.IdempotencyKey != nil && !validKey(*r.IdempotencyKey) {
+	if r.IdempotencyKey != nil && !visible(*r.IdempotencyKey, MaxKey) {
 		return c, refuse(CodeInvalid, "Idempotency-Key must be 1 to %d visible ASCII characters", MaxKey)
 	}
 	err = types.Check(r.Type, input)
@@ -86,7 +95,7 @@ func (r Request) check(now time.Time, types Types, maxInput int) (checked, error
 	case errors.Is(err, task.ErrUnknownType):
 		return c, refuse(CodeUnknownType, "%v", err)
 	case err != nil:
-		return c, refuse(CodeInvalid, `"input" does not match type %s: %s`, r.Type, task.CleanText(err.Error(), 400))
+		return c, refuse(CodeInvalid, `"input" does not match type %s: %s`, r.Type, explain(err))
 	}
 	return c, nil
 }
@@ -124,11 +133,12 @@ func (c checked) fingerprint() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func validKey(k string) bool {
-	if k == "" || len(k) > MaxKey {
+// visible reports whether s is 1 to limit visible ASCII characters.
+func visible(s string, limit int) bool {
+	if s == "" || len(s) > limit {
 		return false
 	}
-	return strings.IndexFunc(k, func(r rune) bool { return r < 0x21 || r > 0x7E }) < 0
+	return strings.IndexFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7E }) < 0
 }
 
 var errNotUTF8 = errors.New("invalid UTF-8")

@@ -141,7 +141,7 @@ func (t *Table) expireStatement(id string, now int64) statement {
 // worker vanished: should this one vanish too, the attempt is on the row. It
 // sets [Row.Charged]. [ErrLost] when the claim is no longer ours.
 func (t *Table) Charge(ctx context.Context, r *Row) error {
-	_, err := t.fenced(ctx, r, "SET attempts = :attempts", item{":attempts": num(r.Counted())}, nil)
+	_, err := t.fenced(ctx, r, "SET attempts = :attempts", item{":attempts": num(r.Counted())}, map[string]string{})
 	if err != nil {
 		return fmt.Errorf("charge task %s: %w", r.ID, err)
 	}
@@ -196,8 +196,8 @@ type Renewal struct {
 // returns the row as it is then, so that the caller sees a cancel request, and
 // [ErrLost] when the claim is no longer ours.
 func (t *Table) Renew(ctx context.Context, r *Row, leaseEnd time.Time, with Renewal) (*Row, error) {
-	set, values := "SET claimable_at = :end", item{":end": num(leaseEnd.UnixMilli()), ":running": str(string(task.Running))}
-	names := map[string]string{"#status": attrStatus}
+	set, values := "SET claimable_at = :end", item{":end": num(leaseEnd.UnixMilli())}
+	names := map[string]string{}
 	if with.Progress != nil {
 		set += ", #progress = :progress"
 		values[":progress"] = str(toJSON(with.Progress))
@@ -208,7 +208,7 @@ func (t *Table) Renew(ctx context.Context, r *Row, leaseEnd time.Time, with Rene
 		values[":state"] = str(string(with.State))
 		names["#state"] = attrState
 	}
-	row, err := t.fenced(ctx, r, set, values, names, "#status = :running")
+	row, err := t.fenced(ctx, r, set, values, names)
 	if err != nil {
 		return nil, fmt.Errorf("renew the lease of task %s: %w", r.ID, err)
 	}
@@ -216,15 +216,17 @@ func (t *Table) Renew(ctx context.Context, r *Row, leaseEnd time.Time, with Rene
 	return row, nil
 }
 
+// heldCondition says that a claim is still ours and not settled. Beside the
+// fence it takes both: a deferral is settled and running, the release of a
+// task whose worker vanished is neither.
+const heldCondition = "fence = :fence AND settled < :fence AND #status = :running"
+
 // fenced updates the row of a claim that must still be ours and not settled.
-func (t *Table) fenced(ctx context.Context, r *Row, set string, values item, names map[string]string, conditions ...string) (*Row, error) {
-	values[":fence"] = num(r.Fence)
-	condition := "fence = :fence AND settled < :fence"
-	for _, c := range conditions {
-		condition += " AND " + c
-	}
+func (t *Table) fenced(ctx context.Context, r *Row, set string, values item, names map[string]string) (*Row, error) {
+	values[":fence"], values[":running"] = num(r.Fence), str(string(task.Running))
+	names["#status"] = attrStatus
 	a := t.executeOne(ctx, statement{id: r.ID, update: &dynamodb.UpdateItemInput{
-		UpdateExpression: &set, ConditionExpression: &condition,
+		UpdateExpression: &set, ConditionExpression: aws.String(heldCondition),
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 	}})
 	switch {

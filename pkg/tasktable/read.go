@@ -64,6 +64,9 @@ func (t *Table) look(ctx context.Context, id string, r *Row) (*Row, error) {
 }
 
 func (t *Table) read(ctx context.Context, id string, consistent bool) (*Row, error) {
+	if created(id).IsZero() {
+		return nil, nil // not the id of a task: nothing to ask for
+	}
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: key(id), ConsistentRead: &consistent})
 	if err != nil {
 		return nil, fmt.Errorf("read task %s: %w", id, err)

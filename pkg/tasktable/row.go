@@ -78,21 +78,20 @@ func (r *Row) uncounted() int {
 	return r.Attempts
 }
 
+// held reports whether the latest claim has not been settled.
+func (r *Row) held() bool { return r.Status == task.Running && r.Settled < r.Fence }
+
 // leased reports whether a worker holds the row, or somebody to whom it was
 // deferred.
 func (r *Row) leased(now int64) bool { return r.Status == task.Running && r.ClaimableAt >= now }
 
-// overdue reports whether the row reads as expired: past its deadline, and no
-// worker holds it.
+// overdue reports whether the row reads as expired: past its deadline, still
+// kept, and no worker holds it.
 func (r *Row) overdue(now int64) bool {
-	switch r.Status {
-	case task.Queued:
-		return r.Deadline <= now
-	case task.Running:
-		return r.Deadline <= now && !r.leased(now)
-	default:
+	if r.Deadline > now || r.gone(now) {
 		return false
 	}
+	return r.Status == task.Queued || r.Status == task.Running && !r.leased(now)
 }
 
 // gone reports whether the retention is over.

@@ -33,7 +33,7 @@ type Settlement struct {
 // Uncounted is the settlement without the attempt that it would count, for a
 // task that was not begun.
 func (s Settlement) Uncounted() Settlement {
-	s.attempts = s.row.Attempts
+	s.attempts = s.row.uncounted()
 	return s
 }
 
@@ -51,7 +51,7 @@ func (s Settlement) Wait() time.Duration {
 }
 
 // Counts reports whether the settlement counts an attempt.
-func (s Settlement) Counts() bool { return s.attempts != s.row.Attempts || s.row.Charged }
+func (s Settlement) Counts() bool { return s.attempts == s.row.Counted() }
 
 // To is the state that the settlement asks for.
 func (s Settlement) To() task.Status { return s.to }
@@ -94,8 +94,8 @@ func Expired(r *Row) Settlement { return settlement(r, task.Expired).Uncounted()
 // again at once, and no attempt is counted, not even one that was charged. If
 // a worker vanished before, the row goes on saying so.
 func Release(r *Row) Settlement {
-	s := settlement(r, task.Queued)
-	s.attempts, s.claimableAt = s.attempts-1, 0
+	s := settlement(r, task.Queued).Uncounted()
+	s.claimableAt = 0
 	if r.Vanished() {
 		s.settled = r.Settled
 	}
@@ -147,7 +147,7 @@ func (t *Table) Settle(ctx context.Context, settlements []Settlement) []Settled 
 			settled[i].Status = s.to
 		case s.stands(a.row):
 			settled[i].Status = a.row.Status
-		case s.unlessCanceled && a.row != nil && a.row.Fence == s.row.Fence && a.row.Settled < a.row.Fence && a.row.CancelRequested:
+		case s.unlessCanceled && a.row != nil && a.row.Fence == s.row.Fence && a.row.held() && a.row.CancelRequested:
 			canceled = append(canceled, i)
 		default:
 			settled[i].Lost, settled[i].Now = true, a.row
@@ -170,7 +170,7 @@ func (t *Table) Settle(ctx context.Context, settlements []Settlement) []Settled 
 // stands reports whether a row shows that s was written before, by a try whose
 // answer was lost.
 func (s Settlement) stands(r *Row) bool {
-	return r != nil && r.Fence == s.row.Fence && r.Settled == r.Fence &&
+	return r != nil && r.Fence == s.row.Fence && r.Settled == s.settled &&
 		(r.Status == s.to || s.unlessCanceled && r.Status == task.Canceled)
 }
 
@@ -241,9 +241,10 @@ func (t *Table) fencedStatement(s *Settlement, set []assignment, now time.Time) 
 		expression.WriteString("#" + n + "=:" + n)
 		names["#"+n], values[":"+n] = a.name, a.value
 	}
-	where, condition := ` WHERE "id"=? AND "fence"=? AND "settled"<?`, "fence = :fence AND settled < :fence"
+	where, condition := ` WHERE "id"=? AND "fence"=? AND "settled"<? AND "status"='running'`, heldCondition
 	params = append(params, str(s.row.ID), num(s.row.Fence), num(s.row.Fence))
-	values[":fence"] = num(s.row.Fence)
+	values[":fence"], values[":running"] = num(s.row.Fence), str(string(task.Running))
+	names["#status"] = attrStatus
 	if s.unlessCanceled {
 		where += ` AND "cancel_requested" IS MISSING`
 		condition += " AND attribute_not_exists(cancel_requested)"

@@ -116,3 +116,11 @@ func TestReceives(t *testing.T) {
 		t.Errorf("without attributes: %d", got)
 	}
 }
+
+func TestQueueName(t *testing.T) {
+	t.Parallel()
+	q := workqueue.New(&fakeSQS{}, queueURL, nil)
+	if q.URL() != queueURL || q.Name() != "tasks" {
+		t.Errorf("got %q, %q", q.URL(), q.Name())
+	}
+}

@@ -127,13 +127,19 @@ func TestRealClientReceiptGone(t *testing.T) {
 		gone   bool
 	}{
 		"invalid": {answer{status: 400, body: `{"__type":"com.amazonaws.sqs#ReceiptHandleIsInvalid","message":"The input receipt handle is invalid."}`}, true},
-		"not in flight": {answer{status: 400, body: `{"__type":"com.amazonaws.sqs#MessageNotInflight"}`,
-			header: map[string]string{"X-Amzn-Query-Error": "AWS.SimpleQueueService.MessageNotInflight;Sender"}}, true},
-		"deleted": {answer{status: 400, body: `{"__type":"com.amazon.coral.service#InvalidParameterValueException","message":"Value h for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change."}`,
-			header: map[string]string{"X-Amzn-Query-Error": "InvalidParameterValue;Sender"}}, true},
+		"not in flight": {answer{
+			status: 400, body: `{"__type":"com.amazonaws.sqs#MessageNotInflight"}`,
+			header: map[string]string{"X-Amzn-Query-Error": "AWS.SimpleQueueService.MessageNotInflight;Sender"},
+		}, true},
+		"deleted": {answer{
+			status: 400, body: `{"__type":"com.amazon.coral.service#InvalidParameterValueException","message":"Value h for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change."}`,
+			header: map[string]string{"X-Amzn-Query-Error": "InvalidParameterValue;Sender"},
+		}, true},
 		"deleted, without the header": {answer{status: 400, body: `{"__type":"com.amazon.coral.service#InvalidParameterValueException","message":"Value h for parameter ReceiptHandle is invalid."}`}, true},
-		"another value": {answer{status: 400, body: `{"__type":"com.amazon.coral.service#InvalidParameterValueException","message":"Value -1 for parameter VisibilityTimeout is invalid."}`,
-			header: map[string]string{"X-Amzn-Query-Error": "InvalidParameterValue;Sender"}}, false},
+		"another value": {answer{
+			status: 400, body: `{"__type":"com.amazon.coral.service#InvalidParameterValueException","message":"Value -1 for parameter VisibilityTimeout is invalid."}`,
+			header: map[string]string{"X-Amzn-Query-Error": "InvalidParameterValue;Sender"},
+		}, false},
 		"no queue": {answer{status: 400, body: `{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"The specified queue does not exist."}`}, false},
 	}
 	for name, tt := range tests {

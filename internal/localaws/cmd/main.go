@@ -29,9 +29,6 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:])
 	stop()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok { // of exec; it has spoken for itself
-		os.Exit(max(1, exit.ExitCode()))
-	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
@@ -115,5 +112,5 @@ func execute(ctx context.Context, checkout *localaws.Checkout, command []string)
 	if err != nil {
 		return err
 	}
-	return syscall.Exec(file, command, localaws.Environ(instance.Endpoint)) //nolint:gosec // the caller's own command
+	return syscall.Exec(file, command, localaws.Environ(instance.Endpoint))
 }

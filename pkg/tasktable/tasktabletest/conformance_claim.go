@@ -200,7 +200,7 @@ var vanishTests = map[string]func(*testing.T, *fixture){
 			f.past(r.ClaimableAt)
 		}
 		r := f.claim(id)
-		f.settle(tasktable.WorkerLost(r, task.Failure{Code: task.CodeWorkerLost, Message: "gone"}))
+		f.settle(tasktable.DeadLetter(r, task.Failure{Code: task.CodeWorkerLost, Message: "gone"}).Uncounted())
 		if now := f.has(id, task.DeadLettered); now.Attempts != 3 || now.Error.Code != task.CodeWorkerLost {
 			t.Errorf("given up: %+v, want 3 attempts", now)
 		}
@@ -230,8 +230,8 @@ var vanishTests = map[string]func(*testing.T, *fixture){
 			t.Fatal(err)
 		}
 		f.settle(tasktable.Release(r))
-		if next := f.claim(r.ID); next.Attempts != 0 {
-			t.Errorf("%d attempts of a task that never began", next.Attempts)
+		if next := f.claim(r.ID); next.Attempts != 0 || !next.Vanished() {
+			t.Errorf("released: %+v, want no attempt counted and the vanished worker remembered", next)
 		}
 	},
 }

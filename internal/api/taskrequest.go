@@ -1,0 +1,122 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spillway-go/spillway/pkg/intake"
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// taskRequest is the body of POST /tasks. What was not given is nil.
+type taskRequest struct {
+	Type     string
+	Input    json.RawMessage
+	Priority task.Priority
+	Deadline *time.Time
+	TTL      *duration
+	Delay    duration
+}
+
+// field is where a member of the body goes and what it has to be.
+type field struct {
+	into any
+	form string
+}
+
+// fields are all members that a body may have.
+func (t *taskRequest) fields() map[string]field {
+	return map[string]field{
+		"type":     {&t.Type, "the name of a task type"},
+		"input":    {&t.Input, "a JSON value"},
+		"priority": {&t.Priority, `"normal" or "bulk"`},
+		"deadline": {&t.Deadline, `an RFC 3339 time such as "2026-01-31T12:00:00Z"`},
+		"ttl":      {&t.TTL, `a duration such as "90s" or "15m"`},
+		"delay":    {&t.Delay, `a duration such as "90s" or "15m"`},
+	}
+}
+
+// duration is a Go duration string in JSON.
+type duration time.Duration
+
+func (d *duration) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	parsed, err := time.ParseDuration(s)
+	*d = duration(parsed)
+	return err
+}
+
+// decodeTask reads a body more strictly than package json does: names in
+// exactly their spelling, each once, and nothing but the input may be null.
+// Whatever a client meant by something else, it is not what would happen.
+func decodeTask(body []byte) (*taskRequest, error) {
+	var whole json.RawMessage
+	if err := json.Unmarshal(body, &whole); err != nil {
+		return nil, invalid("the body is not JSON: %v", err)
+	}
+	t := new(taskRequest)
+	fields, seen := t.fields(), map[string]bool{}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return nil, invalid("the body is not a JSON object")
+	}
+	for dec.More() {
+		name, value, err := member(dec)
+		if err != nil {
+			return nil, invalid("the body is not JSON: %v", err)
+		}
+		f, known := fields[name]
+		switch {
+		case name == "callback_url":
+			return nil, invalid(`"callback_url" is not supported: this version delivers no callbacks; ask GET /tasks/{id}?wait=20s instead`)
+		case !known:
+			return nil, invalid("%q is not a field of a task; the fields are %s", name, strings.Join(fieldNames, ", "))
+		case seen[name]:
+			return nil, invalid("%q is there twice", name)
+		case f.into != &t.Input && string(value) == "null":
+			return nil, invalid("%q is null; leave it out instead", name)
+		}
+		if err := json.Unmarshal(value, f.into); err != nil {
+			return nil, invalid("%q is not %s", name, f.form)
+		}
+		if name == "priority" && t.Priority == "" {
+			return nil, invalid("%q is empty; it is %s", name, f.form)
+		}
+		seen[name] = true
+	}
+	return t, nil
+}
+
+var fieldNames = slices.Sorted(maps.Keys(new(taskRequest).fields()))
+
+var errName = errors.New("a member's name is not a string")
+
+// member reads the next member of an object.
+func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
+	token, err := dec.Token()
+	if err != nil {
+		return "", nil, err
+	}
+	name, ok := token.(string)
+	if !ok {
+		return "", nil, errName
+	}
+	err = dec.Decode(&value)
+	return name, value, err
+}
+
+// request is t for package intake, without a tenant.
+func (t *taskRequest) request() intake.Request {
+	return intake.Request{
+		Type: t.Type, Input: t.Input, Priority: t.Priority, Deadline: t.Deadline,
+		TTL: (*time.Duration)(t.TTL), Delay: time.Duration(t.Delay),
+	}
+}
