@@ -99,23 +99,23 @@ func TestProgressTellsStepAndTime(t *testing.T) {
 }
 
 // A tool's output is of interest only when it fails, and then its end is.
-func TestRunShowsOutputOnFailureOnly(t *testing.T) {
-	checkout := fakeCheckout(t, "sam", "#!/bin/sh\nfor i in $(seq 50); do echo line $i; done\nexit $1\n")
-	if err := checkout.run(t.Context(), os.Environ(), "sam", "0"); err != nil {
+func TestSAMShowsOutputOnFailureOnly(t *testing.T) {
+	checkout := fakeCheckout(t, "#!/bin/sh\nfor i in $(seq 50); do echo line $i; done\nexit $1\n")
+	if err := checkout.sam(t.Context(), os.Environ(), "0"); err != nil {
 		t.Error(err)
 	}
-	err := checkout.run(t.Context(), os.Environ(), "sam", "3")
+	err := checkout.sam(t.Context(), os.Environ(), "3")
 	if err == nil || !strings.Contains(err.Error(), "line 50") || strings.Contains(err.Error(), "line 20\n") {
 		t.Errorf("got %v, want the last 30 lines", err)
 	}
 }
 
-func TestRunEndsWithItsContext(t *testing.T) {
-	checkout := fakeCheckout(t, "sam", "#!/bin/sh\nsleep 60 & wait\n")
+func TestSAMEndsWithItsContext(t *testing.T) {
+	checkout := fakeCheckout(t, "#!/bin/sh\nsleep 60 & wait\n")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if err := checkout.run(ctx, os.Environ(), "sam", "deploy"); !errors.Is(err, context.DeadlineExceeded) {
+	if err := checkout.sam(ctx, os.Environ(), "deploy"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want DeadlineExceeded", err)
 	}
 	if took := time.Since(start); took > 10*time.Second {
@@ -177,15 +177,15 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
-// fakeCheckout is a checkout whose .venv holds one program.
-func fakeCheckout(t *testing.T, name, script string) *Checkout {
+// fakeCheckout is a checkout whose SAM CLI is a script.
+func fakeCheckout(t *testing.T, sam string) *Checkout {
 	t.Helper()
 	root := t.TempDir()
 	bin := filepath.Join(root, ".venv", "bin")
 	if err := os.MkdirAll(bin, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o700); err != nil { //nolint:gosec // has to be executable
+	if err := os.WriteFile(filepath.Join(bin, "sam"), []byte(sam), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return &Checkout{root: root, progress: newProgress(&bytes.Buffer{})}

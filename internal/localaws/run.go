@@ -47,25 +47,24 @@ func Environ(endpoint string) []string {
 	return append(append(environ, "NO_PROXY="+noProxy, "no_proxy="+noProxy), Env(endpoint)...)
 }
 
-// run runs a tool of .venv in the checkout's root. Nobody sees its output unless it fails; then the error ends with
-// its last lines.
-func (c *Checkout) run(ctx context.Context, environ []string, name string, args ...string) error {
-	file, err := c.tool(name)
+// sam runs the SAM CLI in the checkout's root. Nobody sees its output unless it fails; then the error ends with its last
+// lines.
+func (c *Checkout) sam(ctx context.Context, environ []string, args ...string) error {
+	file, err := c.tool("sam")
 	if err != nil {
 		return err
 	}
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, file, args...)
 	cmd.Dir = c.root
-	// The tools' own folder first: sam is a Python script and its helpers are next to it.
 	path := filepath.Dir(file) + string(os.PathListSeparator) + os.Getenv("PATH")
 	cmd.Env = slices.Concat(environ, []string{"SAM_CLI_TELEMETRY=0", "PATH=" + path})
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := runToEnd(cmd); err != nil {
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s %s: %w", name, args[0], context.Cause(ctx))
+			return fmt.Errorf("sam %s: %w", args[0], context.Cause(ctx))
 		}
-		return fmt.Errorf("%s %s: %w; it said:\n%s", name, args[0], err, tail(output.String(), 30))
+		return fmt.Errorf("sam %s: %w; it said:\n%s", args[0], err, tail(output.String(), 30))
 	}
 	return nil
 }

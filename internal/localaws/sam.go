@@ -54,7 +54,7 @@ func (c *Checkout) Build(ctx context.Context) error {
 	}
 	environ := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+BuildFlags, "AWS_DEFAULT_REGION="+region)
 	return c.progress.step(fmt.Sprintf("building %d functions", len(mains)), func() error {
-		err := c.run(ctx, environ, "sam", "build", "--build-dir", c.buildDir,
+		err := c.sam(ctx, environ, "build", "--build-dir", c.buildDir,
 			"--parameter-overrides", "Architecture="+architecture())
 		if err != nil && ctx.Err() == nil {
 			// SAM hides what the compiler said, so ask it once more.
@@ -83,7 +83,7 @@ func (c *Checkout) Deploy(ctx context.Context, endpoint, stackName string, param
 	}
 	// SAM asks every 5 s whether it is done; an emulator is within one.
 	environ := append(Environ(endpoint), "SAM_CLI_POLL_DELAY=0.2")
-	err := c.progress.step("deploying stack "+stackName, func() error { return c.run(ctx, environ, "sam", args...) })
+	err := c.progress.step("deploying stack "+stackName, func() error { return c.sam(ctx, environ, args...) })
 	if err != nil {
 		return nil, err
 	}
@@ -160,6 +160,6 @@ func Outputs(ctx context.Context, endpoint, stackName string) (map[string]string
 // Delete deletes a stack and waits until it is gone.
 func (c *Checkout) Delete(ctx context.Context, endpoint, stackName string) error {
 	return c.progress.step("deleting stack "+stackName, func() error {
-		return c.run(ctx, Environ(endpoint), "sam", "delete", "--stack-name", stackName, "--no-prompts", "--region", region)
+		return c.sam(ctx, Environ(endpoint), "delete", "--stack-name", stackName, "--no-prompts", "--region", region)
 	})
 }
