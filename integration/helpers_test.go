@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -251,29 +252,64 @@ func number(n int) types.MessageAttributeValue {
 	return types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String(strconv.Itoa(n))}
 }
 
-// deadLetter finds a dead letter by one of its attributes, or its body, and
-// leaves all of them visible.
+// sweeping lets one test at a time look through the dead letters: what one has
+// received, another would not see.
+var sweeping sync.Mutex
+
+// deadLetter finds a dead letter and leaves all of them visible.
 func deadLetter(t *testing.T, match func(types.Message) bool) types.Message {
 	t.Helper()
 	var found *types.Message
-	url := stack.out["DeadLetterQueueUrl"]
 	eventually(t, func() error {
-		out, err := stack.queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
-			QueueUrl: &url, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: 2,
-			MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
-		})
-		if err != nil {
-			return err
-		}
-		for _, m := range out.Messages {
-			if match(m) {
-				found = &m
-				return nil
+		sweeping.Lock()
+		defer sweeping.Unlock()
+		n := 0
+		for {
+			messages, err := receiveHidden(t, stack.out["DeadLetterQueueUrl"])
+			if err != nil {
+				return err
+			}
+			defer show(t, stack.out["DeadLetterQueueUrl"], messages)
+			for _, m := range messages {
+				if match(m) {
+					found = &m
+					return nil
+				}
+			}
+			if n += len(messages); len(messages) == 0 {
+				return fmt.Errorf("no such dead letter among %d", n)
 			}
 		}
-		return fmt.Errorf("no such dead letter among %d", len(out.Messages))
 	})
 	return *found
+}
+
+// receiveHidden takes up to ten messages and hides them while a test looks.
+func receiveHidden(t *testing.T, queueURL string) ([]types.Message, error) {
+	t.Helper()
+	out, err := stack.queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: &queueURL, MaxNumberOfMessages: 10, WaitTimeSeconds: 1, VisibilityTimeout: 60,
+		MessageAttributeNames: []string{"All"}, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out.Messages, nil
+}
+
+// show makes received messages visible again.
+func show(t *testing.T, queueURL string, messages []types.Message) {
+	t.Helper()
+	if len(messages) == 0 {
+		return
+	}
+	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &queueURL}
+	for i, m := range messages {
+		in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle})
+	}
+	if _, err := stack.queues.ChangeMessageVisibilityBatch(context.WithoutCancel(t.Context()), in); err != nil {
+		t.Errorf("make messages visible again: %v", err)
+	}
 }
 
 func ofTask(id string) func(types.Message) bool {

@@ -134,7 +134,7 @@ func startProxy(ctx context.Context, endpoint string, opts *awsproxy.Options) (s
 func seed() uint64 {
 	s, err := strconv.ParseUint(os.Getenv("SPILLWAY_TEST_SEED"), 10, 64)
 	if err != nil {
-		s = uint64(time.Now().UnixNano()) //nolint:gosec // any number will do
+		s = uint64(time.Now().UnixNano())
 	}
 	fmt.Fprintln(os.Stderr, "seed of the injected faults: SPILLWAY_TEST_SEED="+strconv.FormatUint(s, 10))
 	return s

@@ -35,20 +35,28 @@ func TestPartialStatements(t *testing.T) {
 		injected, forwarded bool
 	}{
 		{
-			"taken out", awsproxy.Fault{When: awsproxy.PartialBefore, Entries: []int{0, 2, 9}, Error: awsproxy.Throttling},
-			[]string{"!ThrottlingError", "U1", "!ThrottlingError", "!ConditionalCheckFailed", "U4"}, 2, true, true,
+			"taken out",
+			awsproxy.Fault{When: awsproxy.PartialBefore, Entries: []int{0, 2, 9}, Error: awsproxy.Throttling},
+			[]string{"!ThrottlingError", "U1", "!ThrottlingError", "!ConditionalCheckFailed", "U4"},
+			2, true, true,
 		},
 		{
-			"only reported", awsproxy.Fault{When: awsproxy.PartialAfter, Entries: []int{1, 4}},
-			[]string{"U0", "!InternalServerError", "U2", "!ConditionalCheckFailed", "!InternalServerError"}, 4, true, true,
+			"only reported",
+			awsproxy.Fault{When: awsproxy.PartialAfter, Entries: []int{1, 4}},
+			[]string{"U0", "!InternalServerError", "U2", "!ConditionalCheckFailed", "!InternalServerError"},
+			4, true, true,
 		},
 		{
-			"all taken out", awsproxy.Fault{When: awsproxy.PartialBefore, Error: awsproxy.Error{Code: "RequestLimitExceeded"}},
-			[]string{"!RequestLimitExceeded", "!RequestLimitExceeded", "!RequestLimitExceeded", "!RequestLimitExceeded", "!RequestLimitExceeded"}, 0, true, false,
+			"all taken out",
+			awsproxy.Fault{When: awsproxy.PartialBefore, Error: awsproxy.Error{Code: "RequestLimitExceeded"}},
+			[]string{"!RequestLimitExceeded", "!RequestLimitExceeded", "!RequestLimitExceeded", "!RequestLimitExceeded", "!RequestLimitExceeded"},
+			0, true, false,
 		},
 		{
-			"none hit", awsproxy.Fault{When: awsproxy.PartialAfter, Entries: []int{}},
-			[]string{"U0", "U1", "U2", "!ConditionalCheckFailed", "U4"}, 4, false, true,
+			"none hit",
+			awsproxy.Fault{When: awsproxy.PartialAfter, Entries: []int{}},
+			[]string{"U0", "U1", "U2", "!ConditionalCheckFailed", "U4"},
+			4, false, true,
 		},
 	}
 	for _, tt := range tests {

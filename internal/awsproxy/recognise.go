@@ -87,7 +87,7 @@ func isAPI(r *http.Request) bool {
 // scope reads the access key id and the service from the credential scope
 // (key/date/region/service/aws4_request) of the header or a presigned URL.
 func scope(r *http.Request) (key, service string) {
-	credential := ""
+	var credential string
 	if auth := r.Header.Get("Authorization"); strings.HasPrefix(auth, "AWS4-") {
 		_, rest, _ := strings.Cut(auth, "Credential=")
 		credential, _, _ = strings.Cut(rest, ",")

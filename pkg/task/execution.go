@@ -125,15 +125,19 @@ func Restore(ctx context.Context, state any) (bool, error) {
 	return true, nil
 }
 
-// errTrailing is what follows a complete JSON value.
-var errTrailing = errors.New("unexpected data after the JSON value")
+var (
+	errNothing  = errors.New("a JSON value is missing")
+	errTrailing = errors.New("unexpected data after the JSON value")
+)
 
 // Decode reads exactly one JSON value into v and refuses unknown fields and
 // trailing data, so that a typing mistake is an error and not a default.
 func Decode(raw []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(v); err != nil {
+	if err := dec.Decode(v); errors.Is(err, io.EOF) {
+		return errNothing
+	} else if err != nil {
 		return err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {

@@ -140,10 +140,12 @@ func decodeInput[In any](raw json.RawMessage) (In, error) {
 	if err := Decode(raw, &in); err != nil {
 		return in, err
 	}
-	if v, ok := any(&in).(Validator); ok {
-		if err := v.Validate(); err != nil {
-			return in, err
-		}
+	v, ok := any(&in).(Validator)
+	if !ok {
+		v, ok = any(in).(Validator) // In is a pointer, or an interface
+	}
+	if ok {
+		return in, v.Validate()
 	}
 	return in, nil
 }

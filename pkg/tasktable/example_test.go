@@ -36,6 +36,8 @@ func Example() {
 			settlements = append(settlements, tasktable.Succeed(c.Row, json.RawMessage(`{"pages":12}`)))
 		case tasktable.Absent:
 			fmt.Printf("task %d: there is none\n", i)
+		default:
+			fmt.Printf("task %d: hand its message back, or acknowledge a duplicate\n", i)
 		}
 	}
 	for _, s := range table.Settle(ctx, settlements) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -192,10 +193,11 @@ func (t *Table) newest(ctx context.Context, tenant, before string, n int) ([]str
 	for s := range shards {
 		g.Go(func() error {
 			out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-				TableName: &t.name, IndexName: aws.String(indexName), Limit: aws.Int32(int32(n)), ScanIndexForward: aws.Bool(false),
+				TableName: &t.name, IndexName: aws.String(indexName), ScanIndexForward: aws.Bool(false),
+				Limit:                  aws.Int32(int32(n)), //nolint:gosec // a page and one, at most 101
 				KeyConditionExpression: aws.String("tenant_shard = :shard AND id < :before"),
 				ExpressionAttributeValues: item{
-					":shard": str(tenant + "#" + string(rune('0'+s))), ":before": str(before),
+					":shard": str(tenant + "#" + strconv.Itoa(s)), ":before": str(before),
 				},
 			})
 			if err != nil {

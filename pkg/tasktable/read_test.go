@@ -150,24 +150,36 @@ func (b *bench) succeed(r *tasktable.Row) {
 func TestCancelInBetween(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		do        func(b *bench, id string)
+		do        func(b *bench, id string, held *tasktable.Row)
 		want      task.Status
 		requested bool
 		err       error
 	}{
-		"claimed": {func(b *bench, id string) { b.claim(b.t.Context(), id) }, task.Running, true, nil},
-		"done":    {func(b *bench, id string) { b.succeed(b.claim(b.t.Context(), id)[0]) }, task.Succeeded, false, tasktable.ErrFinished},
-		"released": {func(b *bench, id string) {
+		"claimed": {func(b *bench, id string, _ *tasktable.Row) { b.claim(b.t.Context(), id) }, task.Running, true, nil},
+		"done":    {func(b *bench, id string, _ *tasktable.Row) { b.succeed(b.claim(b.t.Context(), id)[0]) }, task.Succeeded, false, tasktable.ErrFinished},
+		"released": {func(b *bench, id string, _ *tasktable.Row) {
 			b.Settle(b.t.Context(), []tasktable.Settlement{tasktable.Release(b.claim(b.t.Context(), id)[0])})
 		}, task.Canceled, false, nil},
-		"canceled": {func(b *bench, id string) { _, _ = b.Cancel(b.t.Context(), "t", id) }, task.Canceled, false, nil},
+		"canceled":           {func(b *bench, id string, _ *tasktable.Row) { _, _ = b.Cancel(b.t.Context(), "t", id) }, task.Canceled, false, nil},
+		"running, then done": {func(b *bench, _ string, held *tasktable.Row) { b.succeed(held) }, task.Succeeded, false, tasktable.ErrFinished},
+		"running, then released": {func(b *bench, _ string, held *tasktable.Row) {
+			b.Settle(b.t.Context(), []tasktable.Settlement{tasktable.Release(held)})
+		}, task.Canceled, false, nil},
+		"running, then claimed by another": {func(b *bench, id string, held *tasktable.Row) {
+			b.Settle(b.t.Context(), []tasktable.Settlement{tasktable.Release(held)})
+			b.claim(b.t.Context(), id)
+		}, task.Running, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(t)
 				id := b.create(1)[0]
-				b.db.Inject(once("UpdateItem", func() tasktabletest.Fault { tt.do(b, id); return tasktabletest.Fault{} }))
+				var held *tasktable.Row
+				if strings.HasPrefix(name, "running") {
+					held = b.claim(t.Context(), id)[0]
+				}
+				b.db.Inject(once("UpdateItem", func() tasktabletest.Fault { tt.do(b, id, held); return tasktabletest.Fault{} }))
 				r, err := b.Cancel(t.Context(), "t", id)
 				if !errors.Is(err, tt.err) || r == nil || r.Status != tt.want || r.CancelRequested != tt.requested {
 					t.Errorf("Cancel = %+v, %v; want it %s", r, err, tt.want)

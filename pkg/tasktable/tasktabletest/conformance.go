@@ -16,13 +16,13 @@ import (
 // parallel, and wait by looking, never for a fixed time.
 func Run(t *testing.T, newTable func(t *testing.T, opts *tasktable.Options) Store) {
 	t.Helper()
-	for _, group := range []map[string]func(*testing.T, *fixture){
+	for _, group := range []map[string]func(*fixture){
 		createTests, claimTests, vanishTests, settleTests, leaseTests, cancelTests, replayTests, expireTests, readTests, stateTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				test(t, &fixture{
+				test(&fixture{
 					t: t, Store: newTable(t, nil), newTable: newTable,
 					tenant: "conformance-" + tasktable.NewID(),
 				})
@@ -34,7 +34,7 @@ func Run(t *testing.T, newTable func(t *testing.T, opts *tasktable.Options) Stor
 const (
 	// longLease does not lapse while a test runs; shortLease is waited for.
 	longLease  = time.Minute
-	shortLease = 40 * time.Millisecond
+	shortLease = 10 * time.Millisecond
 	// patience bounds every wait. Indexes of real tables lag.
 	patience = 20 * time.Second
 )
@@ -162,7 +162,7 @@ func (f *fixture) eventually(what string, ok func() bool) {
 	f.t.Helper()
 	bound := time.NewTimer(patience)
 	defer bound.Stop()
-	again := time.NewTicker(5 * time.Millisecond)
+	again := time.NewTicker(2 * time.Millisecond)
 	defer again.Stop()
 	for !ok() {
 		select {

@@ -6,48 +6,47 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
-var createTests = map[string]func(*testing.T, *fixture){
-	"create": func(t *testing.T, f *fixture) {
+var createTests = map[string]func(*fixture){
+	"create": func(f *fixture) {
 		before := time.Now().Truncate(time.Millisecond)
 		d := f.draft()
 		d.Priority, d.CallbackURL = task.Bulk, "https://example.com/done?a='b'"
 		if _, err := f.Create(f.ctx(), d); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 		r := f.has(d.ID, task.Queued)
 		if r.ID != d.ID || r.Tenant != f.tenant || r.Type != d.Type || r.Priority != task.Bulk || r.CallbackURL != d.CallbackURL {
-			t.Errorf("the row is %+v", r)
+			f.t.Errorf("the row is %+v", r)
 		}
 		if r.Run != 1 || r.Fence != 0 || r.Settled != 0 || r.Attempts != 0 || r.Owner != "" || r.Replays != 0 {
-			t.Errorf("a new row has counters %+v", r)
+			f.t.Errorf("a new row has counters %+v", r)
 		}
 		if r.Deadline != d.Deadline.UnixMilli() || r.CreatedAt().Before(before) || r.StartedAt != 0 || r.FinishedAt != 0 {
-			t.Errorf("a new row has times %+v", r)
+			f.t.Errorf("a new row has times %+v", r)
 		}
 		if want := d.Deadline.Add(7 * 24 * time.Hour).Unix(); r.ExpiresAt != want {
-			t.Errorf("expires_at is %d, want %d from creation on", r.ExpiresAt, want)
+			f.t.Errorf("expires_at is %d, want %d from creation on", r.ExpiresAt, want)
 		}
 	},
-	"create/exists": func(t *testing.T, f *fixture) {
+	"create/exists": func(f *fixture) {
 		first := f.claim(f.create().ID)
 		d := f.draft()
 		d.ID, d.Input = first.ID, json.RawMessage(`{"other":true}`)
 		r, err := f.Create(f.ctx(), d)
 		if !errors.Is(err, tasktable.ErrExists) {
-			t.Fatalf("err = %v, want ErrExists", err)
+			f.t.Fatalf("err = %v, want ErrExists", err)
 		}
 		if r == nil || r.Status != task.Running || string(r.Input) != `{"n":1}` {
-			t.Errorf("ErrExists comes with %+v, want the row that is there", r)
+			f.t.Errorf("ErrExists comes with %+v, want the row that is there", r)
 		}
 	},
-	"create/once": func(t *testing.T, f *fixture) {
+	"create/once": func(f *fixture) {
 		d := f.draft()
 		var created, existed int
 		var mu sync.Mutex
@@ -63,25 +62,25 @@ var createTests = map[string]func(*testing.T, *fixture){
 				case errors.Is(err, tasktable.ErrExists):
 					existed++
 				default:
-					t.Error(err)
+					f.t.Error(err)
 				}
 			})
 		}
 		wg.Wait()
 		if created != 1 || existed != 7 {
-			t.Errorf("%d created, %d existed; want 1 and 7", created, existed)
+			f.t.Errorf("%d created, %d existed; want 1 and 7", created, existed)
 		}
 	},
-	"create/bad id": func(t *testing.T, f *fixture) {
+	"create/bad id": func(f *fixture) {
 		for _, id := range []string{"", "task-1", "01ARZ3NDEKTSV4RRFFQ69G5FA", strings.Repeat("U", 26)} {
 			d := f.draft()
 			d.ID = id
 			if _, err := f.Create(f.ctx(), d); err == nil || errors.Is(err, tasktable.ErrExists) {
-				t.Errorf("Create with id %q = %v, want it refused", id, err)
+				f.t.Errorf("Create with id %q = %v, want it refused", id, err)
 			}
 		}
 	},
-	"create/input": func(t *testing.T, f *fixture) {
+	"create/input": func(f *fixture) {
 		for _, tt := range []struct {
 			name  string
 			input json.RawMessage
@@ -96,28 +95,28 @@ var createTests = map[string]func(*testing.T, *fixture){
 			made := f.create(func(d *tasktable.Draft) { d.Input = tt.input })
 			for _, r := range []*tasktable.Row{made, f.row(made.ID), f.claim(made.ID)} {
 				if apart := r.InputRef != ""; apart != tt.apart {
-					t.Errorf("%s: input_ref is %q", tt.name, r.InputRef)
+					f.t.Errorf("%s: input_ref is %q", tt.name, r.InputRef)
 				}
 				got, err := f.Input(f.ctx(), r)
 				if err != nil || !bytes.Equal(got, tt.input) {
-					t.Errorf("%s: Input = %d bytes, %v; want %d bytes", tt.name, len(got), err, len(tt.input))
+					f.t.Errorf("%s: Input = %d bytes, %v; want %d bytes", tt.name, len(got), err, len(tt.input))
 				}
 			}
 		}
 	},
-	"create/input is written once": func(t *testing.T, f *fixture) {
+	"create/input is written once": func(f *fixture) {
 		first := f.create(func(d *tasktable.Draft) { d.Input = text(2000) })
 		again := f.draft()
 		again.ID, again.Input = first.ID, text(3000)
 		r, err := f.Create(f.ctx(), again)
 		if !errors.Is(err, tasktable.ErrExists) {
-			t.Fatalf("err = %v, want ErrExists", err)
+			f.t.Fatalf("err = %v, want ErrExists", err)
 		}
 		if got, err := f.Input(f.ctx(), r); err != nil || len(got) != 2000 {
-			t.Errorf("Input = %d bytes, %v; want the first 2000", len(got), err)
+			f.t.Errorf("Input = %d bytes, %v; want the first 2000", len(got), err)
 		}
 	},
-	"remember": func(t *testing.T, f *fixture) {
+	"remember": func(f *fixture) {
 		first := tasktable.Key{TaskID: tasktable.NewID(), Payload: "p1"}
 		other := tasktable.Key{TaskID: tasktable.NewID(), Payload: "p2"}
 		key := "order 17 ☃ '\"?"
@@ -133,33 +132,33 @@ var createTests = map[string]func(*testing.T, *fixture){
 		} {
 			got, err := f.Remember(f.ctx(), tt.tenant, tt.key, tt.k)
 			if err != nil || got != tt.want {
-				t.Errorf("%s: Remember = %+v, %v; want %+v", tt.name, got, err, tt.want)
+				f.t.Errorf("%s: Remember = %+v, %v; want %+v", tt.name, got, err, tt.want)
 			}
 		}
 	},
-	"remember/expires": func(t *testing.T, f *fixture) {
+	"remember/expires": func(f *fixture) {
 		f = f.with(tasktable.Options{KeyRetention: time.Second})
 		first, second := tasktable.Key{TaskID: tasktable.NewID(), Payload: "p1"}, tasktable.Key{TaskID: tasktable.NewID(), Payload: "p2"}
 		if _, err := f.Remember(f.ctx(), f.tenant, "k", first); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 		f.eventually("the key to expire", func() bool {
 			got, err := f.Remember(f.ctx(), f.tenant, "k", second)
 			if err != nil {
-				t.Fatal(err)
+				f.t.Fatal(err)
 			}
 			return got == second
 		})
 	},
-	"archive": func(t *testing.T, f *fixture) {
+	"archive": func(f *fixture) {
 		id := tasktable.NewID()
 		for _, data := range [][]byte{[]byte("a message that is not ours"), []byte("again"), text(380_000)} {
 			if err := f.Archive(f.ctx(), id, data); err != nil {
-				t.Error(err)
+				f.t.Error(err)
 			}
 		}
 		if err := f.Archive(f.ctx(), id+"-large", text(400_000)); !errors.Is(err, tasktable.ErrTooLarge) {
-			t.Errorf("err = %v, want ErrTooLarge", err)
+			f.t.Errorf("err = %v, want ErrTooLarge", err)
 		}
 	},
 }

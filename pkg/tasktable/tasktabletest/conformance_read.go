@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -79,27 +78,27 @@ func (f *fixture) many(n int, change ...func(*tasktable.Draft)) []string {
 	return ids
 }
 
-var readTests = map[string]func(*testing.T, *fixture){
-	"get": func(t *testing.T, f *fixture) {
+var readTests = map[string]func(*fixture){
+	"get": func(f *fixture) {
 		made := f.create()
 		for name, id := range map[string]string{
 			"absent": tasktable.NewID(), "not a task id": "task-1", "empty": "", "an item that is no task": made.ID + "#input",
 		} {
 			if r, err := f.Get(f.ctx(), id); r != nil || !errors.Is(err, tasktable.ErrNotFound) {
-				t.Errorf("Get, %s = %+v, %v; want ErrNotFound", name, r, err)
+				f.t.Errorf("Get, %s = %+v, %v; want ErrNotFound", name, r, err)
 			}
 			if r, err := f.GetConsistent(f.ctx(), id); r != nil || !errors.Is(err, tasktable.ErrNotFound) {
-				t.Errorf("GetConsistent, %s = %+v, %v; want ErrNotFound", name, r, err)
+				f.t.Errorf("GetConsistent, %s = %+v, %v; want ErrNotFound", name, r, err)
 			}
 		}
 		for range 20 { // a task just created is never missing
 			id := f.create().ID
 			if r, err := f.Get(f.ctx(), id); err != nil || r.Status != task.Queued || r.Tenant != f.tenant {
-				t.Fatalf("Get = %+v, %v", r, err)
+				f.t.Fatalf("Get = %+v, %v", r, err)
 			}
 		}
 	},
-	"get/retention over": func(t *testing.T, f *fixture) {
+	"get/retention over": func(f *fixture) {
 		f = f.with(tasktable.Options{Retention: time.Second})
 		done := f.begun()
 		f.settle(tasktable.Succeed(done, nil))
@@ -110,47 +109,47 @@ var readTests = map[string]func(*testing.T, *fixture){
 			return errors.Is(err, tasktable.ErrNotFound)
 		})
 		if c := f.try(done.ID, longLease); c.Outcome != tasktable.Absent {
-			t.Errorf("Claim = %+v, want Absent", c)
+			f.t.Errorf("Claim = %+v, want Absent", c)
 		}
 		if _, err := f.Cancel(f.ctx(), f.tenant, done.ID); !errors.Is(err, tasktable.ErrNotFound) {
-			t.Errorf("Cancel = %v, want ErrNotFound", err)
+			f.t.Errorf("Cancel = %v, want ErrNotFound", err)
 		}
 		f.lists(tasktable.Query{Tenant: f.tenant, Limit: 10}, []string{failed.ID}) // kept 15 days all the same
 		if kept := time.Until(time.Unix(f.has(failed.ID, task.Failed).ExpiresAt, 0)); kept < fifteenDays-time.Minute {
-			t.Errorf("a failed task is kept for %s", kept)
+			f.t.Errorf("a failed task is kept for %s", kept)
 		}
 	},
-	"list": func(t *testing.T, f *fixture) {
+	"list": func(f *fixture) {
 		ids := f.many(23)
 		if got, err := f.List(f.ctx(), tasktable.Query{Tenant: f.tenant + "-nobody", Limit: 10}); err != nil || len(got.Rows) != 0 || got.Next != "" {
-			t.Errorf("List of nobody's = %+v, %v", got, err)
+			f.t.Errorf("List of nobody's = %+v, %v", got, err)
 		}
 		for _, limit := range []int{0, 1, 7, 22, 23, 24, 100, 1000} {
 			f.lists(tasktable.Query{Tenant: f.tenant, Limit: limit}, slices.Clone(ids))
 		}
 		// As many as there are: the last page says that it is.
 		if _, pages := f.listing(tasktable.Query{Tenant: f.tenant, Limit: 23}); pages != 1 {
-			t.Errorf("%d pages of 23 for 23 tasks", pages)
+			f.t.Errorf("%d pages of 23 for 23 tasks", pages)
 		}
 		if _, pages := f.listing(tasktable.Query{Tenant: f.tenant, Type: "test.task", Limit: 23}); pages != 1 {
-			t.Errorf("%d filtered pages of 23 for 23 tasks", pages)
+			f.t.Errorf("%d filtered pages of 23 for 23 tasks", pages)
 		}
 		slices.Sort(ids)
 		f.lists(tasktable.Query{Tenant: f.tenant, Limit: 5, Before: ids[9]}, ids[:9])
 	},
-	"list/tenants apart": func(t *testing.T, f *fixture) {
+	"list/tenants apart": func(f *fixture) {
 		for _, tenant := range []string{f.tenant, f.tenant + "#0", f.tenant + "-b"} {
 			g := *f
 			g.tenant = tenant
 			g.lists(tasktable.Query{Tenant: tenant, Limit: 10}, g.many(3))
 		}
 	},
-	"list/filters": func(t *testing.T, f *fixture) {
+	"list/filters": func(f *fixture) {
 		kinds := map[string][]string{"test.a": f.many(12, typed("test.a")), "test.b": f.many(5, typed("test.b"))}
 		canceled := []string{kinds["test.a"][1], kinds["test.a"][7], kinds["test.b"][0]}
 		for _, id := range canceled {
 			if _, err := f.Cancel(f.ctx(), f.tenant, id); err != nil {
-				t.Fatal(err)
+				f.t.Fatal(err)
 			}
 		}
 		f.lists(tasktable.Query{Tenant: f.tenant, Limit: 100}, slices.Concat(kinds["test.a"], kinds["test.b"]))
@@ -163,7 +162,7 @@ var readTests = map[string]func(*testing.T, *fixture){
 		f.lists(tasktable.Query{Tenant: f.tenant, Type: "test.a", Status: task.Canceled, Limit: 2}, slices.Clone(canceled[:2]))
 		f.lists(tasktable.Query{Tenant: f.tenant, Type: "test.c", Limit: 2}, nil)
 	},
-	"list/a filtered page is bounded": func(t *testing.T, f *fixture) {
+	"list/a filtered page is bounded": func(f *fixture) {
 		oldest := f.many(1, typed("test.rare"))
 		f.many(520)
 		f.eventually("the index", func() bool {
@@ -173,7 +172,7 @@ var readTests = map[string]func(*testing.T, *fixture){
 		q := tasktable.Query{Tenant: f.tenant, Type: "test.rare", Limit: 1}
 		page, err := f.List(f.ctx(), q)
 		if err != nil || len(page.Rows) != 0 || page.Next == "" {
-			t.Errorf("List = %d rows, next %q, %v; want an empty page that goes on", len(page.Rows), page.Next, err)
+			f.t.Errorf("List = %d rows, next %q, %v; want an empty page that goes on", len(page.Rows), page.Next, err)
 		}
 		f.lists(q, oldest)
 	},

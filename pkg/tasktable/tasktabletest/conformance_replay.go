@@ -2,66 +2,65 @@ package tasktabletest
 
 import (
 	"errors"
-	"testing"
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
-var replayTests = map[string]func(*testing.T, *fixture){
-	"replay": func(t *testing.T, f *fixture) {
+var replayTests = map[string]func(*fixture){
+	"replay": func(f *fixture) {
 		for _, from := range []string{"dead letter", "fail"} {
 			old := f.begun()
 			f.settle(settlements[from](old))
 			if ok, err := f.Replay(f.ctx(), old.ID, 2); !ok || err != nil {
-				t.Fatalf("Replay after %s = %t, %v", from, ok, err)
+				f.t.Fatalf("Replay after %s = %t, %v", from, ok, err)
 			}
 			r := f.has(old.ID, task.Queued)
 			if r.Run != 2 || r.Replays != 1 || r.Attempts != 0 || r.Fence != old.Fence+1 || r.Settled != r.Fence || r.Error != nil || r.FinishedAt != 0 {
-				t.Errorf("replayed after %s: %+v", from, r)
+				f.t.Errorf("replayed after %s: %+v", from, r)
 			}
 			if s := f.Settle(f.ctx(), []tasktable.Settlement{tasktable.Succeed(old, nil)})[0]; !s.Lost {
-				t.Errorf("the worker before the replay settled: %+v", s)
+				f.t.Errorf("the worker before the replay settled: %+v", s)
 			}
 			next := f.claim(old.ID)
 			if next.Vanished() {
-				t.Errorf("a replay looks like a vanished worker: %+v", next)
+				f.t.Errorf("a replay looks like a vanished worker: %+v", next)
 			}
 			f.settle(tasktable.DeadLetter(next, failure()))
 			if ok, err := f.Replay(f.ctx(), old.ID, 5); !ok || err != nil {
-				t.Fatalf("second Replay = %t, %v", ok, err)
+				f.t.Fatalf("second Replay = %t, %v", ok, err)
 			}
 			if r = f.has(old.ID, task.Queued); r.Run != 5 || r.Replays != 2 {
-				t.Errorf("replayed twice: %+v", r)
+				f.t.Errorf("replayed twice: %+v", r)
 			}
 		}
 	},
-	"replay/lost answer": func(t *testing.T, f *fixture) {
+	"replay/lost answer": func(f *fixture) {
 		old := f.begun()
 		f.settle(tasktable.DeadLetter(old, failure()))
 		for range 2 {
 			if ok, err := f.Replay(f.ctx(), old.ID, 2); !ok || err != nil {
-				t.Fatalf("Replay = %t, %v; the task waits in that run", ok, err)
+				f.t.Fatalf("Replay = %t, %v; the task waits in that run", ok, err)
 			}
 		}
 		if r := f.has(old.ID, task.Queued); r.Replays != 1 || r.Fence != old.Fence+1 {
-			t.Errorf("one replay sent twice counts twice: %+v", r)
+			f.t.Errorf("one replay sent twice counts twice: %+v", r)
 		}
 	},
-	"replay/of a lapsed lease": func(t *testing.T, f *fixture) {
+	"replay/of a lapsed lease": func(f *fixture) {
 		old := f.lapsed()
 		if ok, err := f.Replay(f.ctx(), old.ID, 2); !ok || err != nil {
-			t.Fatalf("Replay = %t, %v", ok, err)
+			f.t.Fatalf("Replay = %t, %v", ok, err)
 		}
 		if s := f.Settle(f.ctx(), []tasktable.Settlement{tasktable.Succeed(old, nil)})[0]; !s.Lost {
-			t.Errorf("the worker before the replay settled: %+v", s)
+			f.t.Errorf("the worker before the replay settled: %+v", s)
 		}
 		if r := f.claim(old.ID); r.Vanished() || r.Run != 2 || r.Attempts != 0 {
-			t.Errorf("replayed: %+v", r)
+			f.t.Errorf("replayed: %+v", r)
 		}
 	},
-	"replay/refused": func(t *testing.T, f *fixture) {
+	"replay/refused": func(f *fixture) {
 		ended := func(how string) string {
 			r := f.begun()
 			f.settle(settlements[how](r))
@@ -84,18 +83,18 @@ var replayTests = map[string]func(*testing.T, *fixture){
 		} {
 			before, err := f.GetConsistent(f.ctx(), tt.id)
 			if name == "absent" != errors.Is(err, tasktable.ErrNotFound) {
-				t.Fatal(err)
+				f.t.Fatal(err)
 			}
 			if ok, err := f.Replay(f.ctx(), tt.id, tt.run); ok || err != nil {
-				t.Errorf("%s: Replay = %t, %v; want it refused", name, ok, err)
+				f.t.Errorf("%s: Replay = %t, %v; want it refused", name, ok, err)
 			}
 			after, _ := f.GetConsistent(f.ctx(), tt.id)
 			if !equal(before, after) {
-				t.Errorf("%s: a refused replay changed\n%+v\n%+v", name, before, after)
+				f.t.Errorf("%s: a refused replay changed\n%+v\n%+v", name, before, after)
 			}
 		}
 	},
-	"replay/one of many": func(t *testing.T, f *fixture) {
+	"replay/one of many": func(f *fixture) {
 		old := f.begun()
 		f.settle(tasktable.DeadLetter(old, failure()))
 		results := make(chan bool, 8)
@@ -103,7 +102,7 @@ var replayTests = map[string]func(*testing.T, *fixture){
 			go func() {
 				ok, err := f.Replay(f.ctx(), old.ID, 2)
 				if err != nil {
-					t.Error(err)
+					f.t.Error(err)
 				}
 				results <- ok
 			}()
@@ -112,56 +111,56 @@ var replayTests = map[string]func(*testing.T, *fixture){
 			<-results
 		}
 		if r := f.has(old.ID, task.Queued); r.Replays != 1 || r.Run != 2 {
-			t.Errorf("one replay made at once by many: %+v", r)
+			f.t.Errorf("one replay made at once by many: %+v", r)
 		}
 	},
-	"rerun": func(t *testing.T, f *fixture) {
+	"rerun": func(f *fixture) {
 		r := f.begun()
 		f.settle(tasktable.Retry(r, failure(), time.Now().Add(-time.Second)))
 		r = f.claim(r.ID)
 		for range 2 { // the second as after a lost answer
 			again := *r
 			if err := f.Rerun(f.ctx(), &again, 3); err != nil {
-				t.Fatal(err)
+				f.t.Fatal(err)
 			}
 			if again.Run != 3 || again.Attempts != 0 || again.Replays != 1 || again.Vanished() {
-				t.Errorf("rerun: %+v", again)
+				f.t.Errorf("rerun: %+v", again)
 			}
 			now := f.has(r.ID, task.Running)
 			if now.Run != 3 || now.Attempts != 0 || now.Replays != 1 || now.Fence != r.Fence || now.Vanished() {
-				t.Errorf("rerun: %+v", now)
+				f.t.Errorf("rerun: %+v", now)
 			}
 		}
 		if err := f.Rerun(f.ctx(), r, 3); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 		f.settle(tasktable.Succeed(r, nil))
 		if now := f.has(r.ID, task.Succeeded); now.Attempts != 1 || now.Run != 3 {
-			t.Errorf("settled in its new run: %+v", now)
+			f.t.Errorf("settled in its new run: %+v", now)
 		}
 	},
-	"rerun/vanished before": func(t *testing.T, f *fixture) {
+	"rerun/vanished before": func(f *fixture) {
 		r := f.claim(f.lapsed().ID)
 		if err := f.Rerun(f.ctx(), r, 2); err != nil {
-			t.Fatal(err)
+			f.t.Fatal(err)
 		}
 		if r.Vanished() || f.row(r.ID).Vanished() {
-			t.Errorf("what happened in the run before counts against the new one: %+v", r)
+			f.t.Errorf("what happened in the run before counts against the new one: %+v", r)
 		}
 	},
-	"rerun/lost": func(t *testing.T, f *fixture) {
+	"rerun/lost": func(f *fixture) {
 		stale := f.lapsed()
 		f.claim(stale.ID)
-		mustLose(t, "Rerun", f.Rerun(f.ctx(), stale, 2))
+		f.loses("Rerun", f.Rerun(f.ctx(), stale, 2))
 		if stale.Run != 1 || f.row(stale.ID).Run != 1 {
-			t.Error("a rerun without the claim was written")
+			f.t.Error("a rerun without the claim was written")
 		}
 	},
 }
 
 // expireTests are about deadlines.
-var expireTests = map[string]func(*testing.T, *fixture){
-	"expire/by a worker": func(t *testing.T, f *fixture) {
+var expireTests = map[string]func(*fixture){
+	"expire/by a worker": func(f *fixture) {
 		queued, notDue := f.create(dueIn(-time.Second)), f.create()
 		leased, lapsed := f.begun(dueIn(0)), f.lapsed(dueIn(0))
 		done := f.begun(dueIn(0))
@@ -185,14 +184,14 @@ var expireTests = map[string]func(*testing.T, *fixture){
 		for range 2 { // expiring twice is the same
 			for i, c := range f.Expire(f.ctx(), ids) {
 				if c.Outcome != want[i].outcome || c.Row != nil && c.Row.Status != want[i].status || c.Err != nil {
-					t.Errorf("Expire %d = %+v, want %d, %s", i, c, want[i].outcome, want[i].status)
+					f.t.Errorf("Expire %d = %+v, want %d, %s", i, c, want[i].outcome, want[i].status)
 				}
 			}
 		}
 		alone := f.create(dueIn(-time.Second))
 		for range 2 {
 			if c := f.Expire(f.ctx(), []string{alone.ID})[0]; c.Outcome != tasktable.Finished || c.Row.Status != task.Expired {
-				t.Errorf("Expire, alone = %+v", c)
+				f.t.Errorf("Expire, alone = %+v", c)
 			}
 		}
 		for _, r := range []*tasktable.Row{queued, lapsed, alone} {
@@ -201,7 +200,7 @@ var expireTests = map[string]func(*testing.T, *fixture){
 		f.settle(tasktable.Expired(leased))
 		f.has(leased.ID, task.Expired)
 	},
-	"expire/by a reader": func(t *testing.T, f *fixture) {
+	"expire/by a reader": func(f *fixture) {
 		for name, read := range map[string]func(id string) (*tasktable.Row, error){
 			"Get":           func(id string) (*tasktable.Row, error) { return f.Get(f.ctx(), id) },
 			"GetConsistent": func(id string) (*tasktable.Row, error) { return f.GetConsistent(f.ctx(), id) },
@@ -224,16 +223,16 @@ var expireTests = map[string]func(*testing.T, *fixture){
 			} {
 				got, err := read(r.ID)
 				if err != nil || got.Status != task.Expired {
-					t.Fatalf("%s = %+v, %v; want it expired", name, got, err)
+					f.t.Fatalf("%s = %+v, %v; want it expired", name, got, err)
 				}
 				f.ended(r)
 			}
 			if held := f.begun(dueIn(0)); f.row(held.ID).Status != task.Running {
-				t.Errorf("%s: a task that a worker holds past its deadline is not running", name)
+				f.t.Errorf("%s: a task that a worker holds past its deadline is not running", name)
 			}
 		}
 	},
-	"expire/a late result is lost": func(t *testing.T, f *fixture) {
+	"expire/a late result is lost": func(f *fixture) {
 		for _, look := range []func(id string){
 			func(id string) { f.Expire(f.ctx(), []string{id}) },
 			func(id string) { f.row(id) },
@@ -242,15 +241,15 @@ var expireTests = map[string]func(*testing.T, *fixture){
 			look(r.ID)
 			for name, how := range settlements {
 				if s := f.Settle(f.ctx(), []tasktable.Settlement{how(r)})[0]; !s.Lost || s.Now == nil || s.Now.Status != task.Expired {
-					t.Errorf("%s after the expiry = %+v, want it lost", name, s)
+					f.t.Errorf("%s after the expiry = %+v, want it lost", name, s)
 				}
 			}
 			_, err := f.Renew(f.ctx(), r, time.Now().Add(longLease), tasktable.Renewal{})
-			mustLose(t, "Renew", err)
+			f.loses("Renew", err)
 			f.has(r.ID, task.Expired)
 		}
 	},
-	"expire/races with a claim": func(t *testing.T, f *fixture) {
+	"expire/races with a claim": func(f *fixture) {
 		for range 5 {
 			r := f.create(dueIn(-time.Second))
 			expired := make(chan tasktable.Claim, 1)
@@ -260,7 +259,7 @@ var expireTests = map[string]func(*testing.T, *fixture){
 			case e.Outcome == tasktable.Finished && claimed.Outcome == tasktable.Finished:
 			case e.Outcome == tasktable.Held && claimed.Outcome == tasktable.Claimed:
 			default:
-				t.Errorf("expire = %+v, claim = %+v; want exactly one of them to be done", e, claimed)
+				f.t.Errorf("expire = %+v, claim = %+v; want exactly one of them to be done", e, claimed)
 			}
 		}
 	},

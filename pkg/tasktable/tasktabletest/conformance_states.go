@@ -3,7 +3,7 @@ package tasktabletest
 import (
 	"maps"
 	"slices"
-	"testing"
+	"strings"
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/task"
@@ -13,11 +13,17 @@ import (
 // situations brings a new task into every situation that a row can be in, and
 // returns it as the worker that last held it, if any, knows it.
 var situations = map[string]func(f *fixture) *tasktable.Row{
-	"queued":        func(f *fixture) *tasktable.Row { return f.create() },
-	"delayed":       func(f *fixture) *tasktable.Row { return f.create(delayed(time.Hour)) },
-	"running":       func(f *fixture) *tasktable.Row { return f.begun() },
-	"lapsed":        func(f *fixture) *tasktable.Row { return f.lapsed() },
-	"retrying":      after("retry"),
+	"queued":   func(f *fixture) *tasktable.Row { return f.create() },
+	"delayed":  func(f *fixture) *tasktable.Row { return f.create(delayed(time.Hour)) },
+	"running":  func(f *fixture) *tasktable.Row { return f.begun() },
+	"lapsed":   func(f *fixture) *tasktable.Row { return f.lapsed() },
+	"retrying": after("retry"),
+	"released": after("release"),
+	"released after a worker vanished": func(f *fixture) *tasktable.Row {
+		r := f.claim(f.lapsed().ID)
+		f.settle(tasktable.Release(r))
+		return r
+	},
 	"deferred":      after("defer"),
 	"succeeded":     after("succeed"),
 	"failed":        after("fail"),
@@ -33,6 +39,8 @@ func after(how string) func(*fixture) *tasktable.Row {
 		return r
 	}
 }
+
+const inABatch = ", in a batch"
 
 // deeds are all that can be done to a task. What they answer is tested
 // elsewhere; here it matters what they leave.
@@ -59,6 +67,17 @@ var deeds = func() map[string]func(*fixture, *tasktable.Row) {
 	for name, how := range settlements {
 		all[name] = func(f *fixture, r *tasktable.Row) { f.Settle(f.ctx(), []tasktable.Settlement{how(r)}) }
 	}
+	// What goes alone is one kind of request, what goes with others another.
+	with := func(f *fixture, r *tasktable.Row) []string { return []string{f.create().ID, r.ID} }
+	all["claim"+inABatch] = func(f *fixture, r *tasktable.Row) {
+		f.Claim(f.ctx(), tasktable.NewOwner(), time.Now().Add(longLease), with(f, r))
+	}
+	all["expire"+inABatch] = func(f *fixture, r *tasktable.Row) { f.Expire(f.ctx(), with(f, r)) }
+	for name, how := range settlements {
+		all[name+inABatch] = func(f *fixture, r *tasktable.Row) {
+			f.Settle(f.ctx(), []tasktable.Settlement{tasktable.Release(f.begun()), how(r)})
+		}
+	}
 	return all
 }()
 
@@ -68,6 +87,9 @@ var changes = map[string]map[string]task.Status{
 	"queued":   {"claim": task.Running, "ask for a cancel": task.Canceled},
 	"delayed":  {"ask for a cancel": task.Canceled},
 	"retrying": {"ask for a cancel": task.Canceled},
+	"released": {"claim": task.Running, "ask for a cancel": task.Canceled},
+
+	"released after a worker vanished": {"claim": task.Running, "ask for a cancel": task.Canceled},
 	"running": with(ofTheHolder, map[string]task.Status{
 		"ask for a cancel": task.Running, "defer": task.Running,
 	}),
@@ -94,29 +116,29 @@ func with(a, b map[string]task.Status) map[string]task.Status {
 }
 
 // stateTests do everything to a task in every situation.
-var stateTests = func() map[string]func(*testing.T, *fixture) {
-	tests := map[string]func(*testing.T, *fixture){}
+var stateTests = func() map[string]func(*fixture) {
+	tests := map[string]func(*fixture){}
 	for situation, bring := range situations {
-		tests["states/"+situation] = func(t *testing.T, f *fixture) {
+		tests["states/"+situation] = func(f *fixture) {
 			for _, deed := range slices.Sorted(maps.Keys(deeds)) {
 				r := bring(f)
 				before := f.row(r.ID)
 				deeds[deed](f, r)
 				now := f.row(r.ID)
-				want, changed := changes[situation][deed]
+				want, changed := changes[situation][strings.TrimSuffix(deed, inABatch)]
 				switch {
 				case !changed && !equal(before, now):
-					t.Errorf("%s of a %s task left\n%+v, want\n%+v", deed, situation, now, before)
+					f.t.Errorf("%s of a %s task left\n%+v, want\n%+v", deed, situation, now, before)
 				case changed && now.Status != want:
-					t.Errorf("%s of a %s task made it %s, want %s", deed, situation, now.Status, want)
+					f.t.Errorf("%s of a %s task made it %s, want %s", deed, situation, now.Status, want)
 				case changed && equal(before, now):
-					t.Errorf("%s of a %s task changed nothing", deed, situation)
+					f.t.Errorf("%s of a %s task changed nothing", deed, situation)
 				}
 				if now.Status != before.Status && !before.Status.CanBecome(now.Status) {
-					t.Errorf("%s took a task from %s to %s, which is not legal", deed, before.Status, now.Status)
+					f.t.Errorf("%s took a task from %s to %s, which is not legal", deed, before.Status, now.Status)
 				}
 				if now.Fence < before.Fence || now.Settled < before.Settled || now.Settled > now.Fence || now.Run < before.Run {
-					t.Errorf("%s of a %s task left %+v after %+v", deed, situation, now, before)
+					f.t.Errorf("%s of a %s task left %+v after %+v", deed, situation, now, before)
 				}
 			}
 		}

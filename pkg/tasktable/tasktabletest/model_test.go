@@ -28,6 +28,7 @@ type modelRow struct {
 func (m *modelRow) held(fence int64) bool {
 	return m.fence == fence && m.settled < fence && m.status == task.Running
 }
+
 func (m *modelRow) leased(now int64) bool { return m.status == task.Running && m.claimableAt >= now }
 
 // end is a write that raises the fence and settles it.
@@ -191,9 +192,9 @@ var moments = []time.Duration{time.Millisecond, time.Second, time.Minute, 10 * t
 
 func (m *machine) id(t *rapid.T) string { return rapid.SampledFrom(m.ids).Draw(t, "id") }
 
-// some draws up to 4 different tasks: one goes alone, more in a batch.
+// some draws up to 3 different tasks: one goes alone, more in a batch.
 func (m *machine) some(t *rapid.T) []string {
-	n := rapid.IntRange(1, min(4, len(m.ids))).Draw(t, "n")
+	n := rapid.IntRange(1, min(3, len(m.ids))).Draw(t, "n")
 	return slices.Clone(rapid.Permutation(m.ids).Draw(t, "ids")[:n])
 }
 
@@ -227,7 +228,7 @@ func (m *machine) maybeLose(t *rapid.T) bool {
 }
 
 func (m *machine) create(t *rapid.T) {
-	if len(m.ids) == 6 {
+	if len(m.ids) == 3 {
 		t.Skip("enough tasks")
 	}
 	delay := rapid.SampledFrom([]time.Duration{0, 0, time.Second, time.Hour}).Draw(t, "delay")
