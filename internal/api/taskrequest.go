@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ type taskRequest struct {
 	Type     string
 	Input    json.RawMessage
 	Priority task.Priority
-	Deadline *time.Time
+	Deadline *instant
 	TTL      *duration
 	Delay    duration
 }
@@ -53,6 +54,29 @@ func (d *duration) UnmarshalJSON(b []byte) error {
 	*d = duration(parsed)
 	return err
 }
+
+// instant is an RFC 3339 time in JSON.
+type instant time.Time
+
+// strictTime is what [time.Parse] is too lenient about: it takes hours of one
+// digit, commas and offsets of a day and more.
+var strictTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
+func (i *instant) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	s = strings.ToUpper(s) // RFC 3339 allows "t" and "z"
+	if !strictTime.MatchString(s) {
+		return errNotTime
+	}
+	parsed, err := time.Parse(time.RFC3339Nano, s)
+	*i = instant(parsed)
+	return err
+}
+
+var errNotTime = errors.New("not an RFC 3339 time")
 
 // decodeTask reads a body more strictly than package json does: names in
 // exactly their spelling, each once, and nothing but the input may be null.
@@ -116,7 +140,7 @@ func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
 // request is t for package intake, without a tenant.
 func (t *taskRequest) request() intake.Request {
 	return intake.Request{
-		Type: t.Type, Input: t.Input, Priority: t.Priority, Deadline: t.Deadline,
+		Type: t.Type, Input: t.Input, Priority: t.Priority, Deadline: (*time.Time)(t.Deadline),
 		TTL: (*time.Duration)(t.TTL), Delay: time.Duration(t.Delay),
 	}
 }

@@ -15,29 +15,40 @@ type fate int
 const (
 	undecided    fate = iota // comes back when its visibility timeout ends
 	acknowledged             // Lambda deletes it
-	returning                // comes back after job.after; not yet arranged
+	returning                // comes back at job.at; not yet arranged
 	returned                 // comes back, arranged
 )
 
 // job is one message of a batch on its way.
 type job struct {
-	rec   *events.SQSMessage
-	msg   workqueue.Message
-	row   *tasktable.Row // once claimed
-	fate  fate
-	after time.Duration
-	ended bool // the ledger has its verdict; ledger.mu must be held
+	rec  *events.SQSMessage
+	msg  workqueue.Message
+	row  *tasktable.Row // once claimed
+	fate fate
+	at   time.Time // when it comes back
 
+	// The ledger's; ledger.mu must be held.
+	begun      bool // the handler has run, or is running
 	cancelSeen bool // a checkpoint told the handler that a cancel was requested
+	over       bool // there is a verdict
 }
 
 func (j *job) ack() { j.fate = acknowledged }
 
 // back lets the message come back after a while.
-func (j *job) back(after time.Duration) { j.fate, j.after = returning, max(after, 0) }
+func (j *job) back(after time.Duration) { j.fate, j.at = returning, time.Now().Add(after) }
 
 // backAt lets the message come back at an instant in milliseconds.
-func (j *job) backAt(ms int64) { j.back(time.Until(time.UnixMilli(ms))) }
+func (j *job) backAt(ms int64) { j.fate, j.at = returning, time.UnixMilli(ms) }
+
+// run is the run that this message, or the row once it is known, stands for;
+// 0 if the message could not be read.
+func (j *job) run() int {
+	if j.row != nil {
+		return j.row.Run
+	}
+	return j.msg.Run
+}
 
 // Waits of messages that come back for no reason of their task's.
 const (

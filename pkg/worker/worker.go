@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -67,72 +66,19 @@ func New(mux *task.Mux, table Table, queues Queues, opts *Options) *Worker {
 // Handle is the Lambda handler for an SQS event source mapping with
 // ReportBatchItemFailures. It names the messages that are to come back and
 // returns an error only when a record has no message id to name it by.
+//
+// When ctx has a deadline, it answers before that. When ctx is canceled, no
+// further handler begins, and what has been done is still settled.
 func (w *Worker) Handle(ctx context.Context, ev events.SQSEvent) (events.SQSEventResponse, error) {
 	s := w.newShift(ctx, ev.Records)
+	ctx, cancel := s.limit(ctx)
+	defer cancel()
 	s.triage(ctx)
 	s.claim(ctx)
+	s.handBack(ctx, s.jobs) // what is not ours should not wait for the handlers
 	s.work(ctx)
-	s.handBack(ctx, s.jobs)
 	resp, err := batch.Response(ev.Records, func(i int) bool { return s.jobs[i].fate != acknowledged })
 	w.opts.Logger.InfoContext(ctx, "batch done", slog.Int("records", len(ev.Records)),
-		slog.Int("begun", s.begun), slog.Int("back", len(resp.BatchItemFailures)))
+		slog.Int("begun", s.ledger.begun()), slog.Int("back", len(resp.BatchItemFailures)))
 	return resp, err
-}
-
-// shift is one batch being worked through. Only work and what it calls use
-// several goroutines; the ledger guards what they share.
-type shift struct {
-	w        *Worker
-	source   Queue
-	fresh    bool // from the tasks queue
-	start    time.Time
-	deadline time.Time // of the invocation, if limited
-	limited  bool
-	leaseEnd time.Time
-	margin   time.Duration
-	jobs     []*job
-	wanted   []*job // to be claimed
-	ready    []*job // claimed
-	alone    []*job // claimed, and the last worker vanished
-	begun    int
-	ledger   ledger
-}
-
-func (w *Worker) newShift(ctx context.Context, records []events.SQSMessage) *shift {
-	s := &shift{w: w, start: time.Now(), margin: w.opts.Margin, jobs: make([]*job, len(records))}
-	s.ledger.shift = s
-	for i := range records {
-		s.jobs[i] = &job{rec: &records[i]}
-	}
-	s.deadline, s.limited = ctx.Deadline()
-	if s.limited && s.margin <= 0 {
-		s.margin = batch.DefaultMargin(time.Until(s.deadline))
-	}
-	s.leaseEnd = s.lease()
-	s.source = w.queues.Backlog
-	if len(records) > 0 {
-		arn := records[0].EventSourceARN
-		s.fresh = arn[strings.LastIndexByte(arn, ':')+1:] == w.queues.Tasks.Name()
-	}
-	if s.fresh {
-		s.source = w.queues.Tasks
-	}
-	return s
-}
-
-// leaseSlack lets a lease end just after the function's deadline: then the
-// function has certainly ended, whatever the clocks of two hosts differ by.
-const leaseSlack = time.Second
-
-// lease is when a lease taken now ends.
-func (s *shift) lease() time.Time {
-	if s.limited {
-		return s.deadline.Add(leaseSlack)
-	}
-	return time.Now().Add(s.w.opts.Lease)
-}
-
-// fits reports whether there is time to begin another task.
-func (s *shift) fits(ctx context.Context) bool {
-	return ctx.Err() == nil && (!s.limited || time.Until(s.deadline)-s.margin > s.w.guard.Longest())
 }

@@ -1,0 +1,140 @@
+// Package apptest is for testing the functions' setup without AWS.
+package apptest
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/spillway-go/spillway/internal/app"
+)
+
+// Setup is a function's setup.
+type Setup func(ctx context.Context, env *app.Env) (handler any, err error)
+
+// Hermetic makes AWS clients talk to endpoint, with credentials that are good
+// for nothing, whatever this machine is configured for.
+func Hermetic(t *testing.T, endpoint string) {
+	t.Helper()
+	for _, kv := range os.Environ() {
+		if name, _, _ := strings.Cut(kv, "="); strings.HasPrefix(name, "AWS_") {
+			t.Setenv(name, "")
+		}
+	}
+	nowhere := filepath.Join(t.TempDir(), "none")
+	for name, value := range map[string]string{
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": nowhere,
+		"AWS_SHARED_CREDENTIALS_FILE": nowhere, "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": endpoint,
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+// AWS answers every call with an empty object, which is a table without rows
+// and queues that take everything.
+type AWS struct {
+	URL string
+
+	mu    sync.Mutex
+	calls []string
+}
+
+// NewAWS starts an [AWS] that ends with the test.
+func NewAWS(t *testing.T) *AWS {
+	t.Helper()
+	a := &AWS{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		a.calls = append(a.calls, r.Header.Get("X-Amz-Target"))
+		a.mu.Unlock()
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+		_, _ = w.Write([]byte("{}")) // a client that is gone needs no answer
+	}))
+	t.Cleanup(server.Close)
+	a.URL = server.URL
+	return a
+}
+
+// Calls are the operations that were called, in order.
+func (a *AWS) Calls() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var names []string
+	for _, target := range a.calls {
+		names = append(names, target[strings.LastIndexByte(target, '.')+1:])
+	}
+	return names
+}
+
+// Check calls setup with an environment, which has to give a handler, and
+// without each of its required variables, which has to be an error that names
+// it. What setup asks for has to be what template.yaml gives the function.
+// values are complete; optional names those that may be empty.
+func Check(t *testing.T, setup Setup, function string, values map[string]string, optional ...string) (handler any) {
+	t.Helper()
+	asked := map[string]bool{}
+	handler, err := setup(t.Context(), app.NewEnv(func(name string) string {
+		asked[name] = true
+		return values[name]
+	}))
+	if err != nil || handler == nil {
+		t.Fatalf("setup = %v, %v", handler, err)
+	}
+	given := templateVariables(t, function)
+	if names := slices.Sorted(maps.Keys(asked)); !slices.Equal(names, given) {
+		t.Errorf("setup asks for %v, template.yaml gives %v", names, given)
+	}
+
+	_, err = setup(t.Context(), app.NewEnv(func(string) string { return "" }))
+	if err == nil {
+		t.Fatal("setup takes an empty environment")
+	}
+	for name := range asked {
+		named := regexp.MustCompile(`(?m)^` + name + ` `).MatchString(err.Error())
+		if named == slices.Contains(optional, name) {
+			t.Errorf("%s: named %t in %q", name, named, err)
+		}
+	}
+	return handler
+}
+
+// templateVariables are the environment variables that template.yaml gives a
+// function, sorted.
+func templateVariables(t *testing.T, function string) []string {
+	t.Helper()
+	type environment struct {
+		Variables map[string]yaml.Node `yaml:"Variables"`
+	}
+	var template struct {
+		Globals struct {
+			Function struct {
+				Environment environment `yaml:"Environment"`
+			} `yaml:"Function"`
+		} `yaml:"Globals"`
+		Resources map[string]struct {
+			Properties struct {
+				Environment environment `yaml:"Environment"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml")) // from functions/<name>
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	all := maps.Clone(template.Globals.Function.Environment.Variables)
+	maps.Copy(all, template.Resources[function].Properties.Environment.Variables)
+	return slices.Sorted(maps.Keys(all))
+}

@@ -1,0 +1,131 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+
+	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+// settle writes verdicts to the table, in one call, and decides what becomes
+// of the messages. A dead letter is sent, and its arrival confirmed, before
+// its row says so.
+func (s *shift) settle(ctx context.Context, verdicts []verdict) {
+	ctx, cancel := s.closing(ctx)
+	defer cancel()
+	var dead, settling []*verdict
+	for i := range verdicts {
+		v := &verdicts[i]
+		s.decide(v)
+		s.logVerdict(ctx, v)
+		switch v.step {
+		case drop:
+			v.job.back(outageWait) // then its new owner's lease says when
+		case bury:
+			dead = append(dead, v)
+		default:
+			settling = append(settling, v)
+		}
+	}
+	s.bury(ctx, dead)
+	aside := s.write(ctx, append(settling, dead...))
+	// Without room for another hop it waits where it is.
+	_ = s.moveTo(ctx, s.w.queues.Backlog, aside)
+	jobs := make([]*job, len(verdicts))
+	for i := range verdicts {
+		jobs[i] = verdicts[i].job
+	}
+	s.handBack(ctx, jobs)
+}
+
+// bury sends dead letters. A task whose letter could not be sent stays queued
+// with its attempts used up, and whoever claims it next sends the letter
+// without running it.
+func (s *shift) bury(ctx context.Context, verdicts []*verdict) {
+	if len(verdicts) == 0 {
+		return
+	}
+	jobs, failures, attempts := make([]*job, len(verdicts)), make([]task.Failure, len(verdicts)), make([]int, len(verdicts))
+	for i, v := range verdicts {
+		jobs[i], failures[i], attempts[i] = v.job, v.failure(), v.attempts()
+	}
+	for i, err := range s.sendLetters(ctx, jobs, failures, attempts) {
+		if err != nil {
+			s.log.ErrorContext(ctx, "dead letter not sent", slog.String("task_id", jobs[i].row.ID), slog.Any("error", err))
+			verdicts[i].step, verdicts[i].wait = retry, outageWait/2+rand.N(outageWait)
+		}
+	}
+}
+
+// write settles verdicts and decides what becomes of their messages. It
+// returns those that should wait in the backlog queue.
+func (s *shift) write(ctx context.Context, verdicts []*verdict) (aside []*job) {
+	settlements := make([]tasktable.Settlement, len(verdicts))
+	for i, v := range verdicts {
+		settlements[i] = s.settlement(v)
+	}
+	var tooLarge []*verdict
+	for i, r := range s.w.table.Settle(ctx, settlements) {
+		v := verdicts[i]
+		if r.IsTooLarge() && v.step == succeed {
+			v.step, v.err = fail, errTooLarge
+			s.logVerdict(ctx, v)
+			tooLarge = append(tooLarge, v)
+		} else if s.settled(ctx, v, settlements[i], r) {
+			aside = append(aside, v.job)
+		}
+	}
+	if len(tooLarge) > 0 {
+		s.write(ctx, tooLarge)
+	}
+	return aside
+}
+
+var errTooLarge = task.Permanent(task.Code("result_too_large", errors.New("the result does not fit into the table")))
+
+// settled decides what becomes of a message once its task is settled, and
+// reports whether it should move to the backlog queue: a task that failed
+// often waits there for its next attempt.
+func (s *shift) settled(ctx context.Context, v *verdict, st tasktable.Settlement, r tasktable.Settled) (aside bool) {
+	j := v.job
+	id := slog.String("task_id", j.row.ID)
+	switch {
+	case r.Err != nil:
+		s.unanswered(ctx, j, r.Err)
+	case r.Lost:
+		s.log.WarnContext(ctx, "lease lost: a newer worker owns the task", id)
+		if r.Now == nil || r.Now.Status.Finished() {
+			j.ack()
+		} else {
+			j.holdBack(r.Now)
+		}
+	case r.Status != task.Queued:
+		s.log.DebugContext(ctx, "task settled", id, slog.String("status", string(r.Status)))
+		j.ack()
+	default:
+		j.back(max(st.Wait(), v.wait))
+		return s.fresh && v.attempts() >= s.w.opts.BacklogFailures
+	}
+	return false
+}
+
+// logVerdict logs what went wrong, once for each attempt. It never logs an
+// input or a result.
+func (s *shift) logVerdict(ctx context.Context, v *verdict) {
+	r := v.job.row
+	attrs := []any{slog.String("task_id", r.ID), slog.String("type", r.Type), slog.String("then", string(v.step))}
+	switch {
+	case v.step == drop:
+		s.log.WarnContext(ctx, "lease lost: a newer worker owns the task", attrs...)
+	case v.step == bury || v.begun && (v.step == retry || v.step == fail):
+		f := v.failure()
+		s.log.WarnContext(ctx, "attempt failed", append(attrs, slog.Int("attempt", v.attempts()), slog.String("code", f.Code),
+			slog.String("message", f.Message), slog.Bool("retryable", f.Retryable))...)
+	case v.err != nil && !v.begun && !errors.Is(v.err, batch.ErrNotBegun):
+		s.log.WarnContext(ctx, "task not begun", append(attrs, slog.Any("error", v.err))...)
+	}
+}

@@ -1,0 +1,104 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+
+	"github.com/spillway-go/spillway/pkg/batch"
+)
+
+// shift is one batch being worked through: triage, claim, work. Handlers and
+// the ledger's timer run beside it; they share the ledger and nothing else.
+type shift struct {
+	w      *Worker
+	log    *slog.Logger
+	source Queue
+	fresh  bool // from the tasks queue
+
+	start    time.Time
+	limited  bool // by the invocation's deadline
+	deadline time.Time
+	margin   time.Duration // before the deadline, when handlers should have ended
+	answerBy time.Time     // when every call should have ended
+	leaseEnd time.Time     // of the claims
+
+	jobs   []*job
+	wanted []*job // to be claimed
+	ready  []*job // claimed
+	alone  []*job // claimed, and the last worker vanished
+
+	ledger ledger
+}
+
+func (w *Worker) newShift(ctx context.Context, records []events.SQSMessage) *shift {
+	s := &shift{w: w, log: w.opts.Logger, source: w.queues.Backlog, start: time.Now(), jobs: make([]*job, len(records))}
+	s.ledger.shift, s.ledger.flushing = s, make(chan struct{}, 1)
+	for i := range records {
+		s.jobs[i] = &job{rec: &records[i]}
+	}
+	if s.deadline, s.limited = ctx.Deadline(); s.limited {
+		left := time.Until(s.deadline)
+		if s.margin = min(w.opts.Margin, left/2); s.margin <= 0 {
+			s.margin = batch.DefaultMargin(left)
+		}
+		s.answerBy = s.deadline.Add(-s.margin / 4)
+	}
+	s.leaseEnd = s.lease()
+	if len(records) > 0 {
+		arn := records[0].EventSourceARN
+		s.fresh = arn[strings.LastIndexByte(arn, ':')+1:] == w.queues.Tasks.Name()
+	}
+	if s.fresh {
+		s.source = w.queues.Tasks
+	}
+	return s
+}
+
+// leaseSlack lets a lease end just after the function's deadline: then the
+// function has certainly ended, whatever the clocks of two hosts differ by.
+const leaseSlack = time.Second
+
+// lease is when a lease taken now ends.
+func (s *shift) lease() time.Time {
+	if s.limited {
+		return s.deadline.Add(leaseSlack)
+	}
+	return time.Now().Add(s.w.opts.Lease)
+}
+
+// limit ends ctx early enough that the answer gets out, whatever hangs.
+func (s *shift) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	if !s.limited {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, s.answerBy)
+}
+
+// closingTime is for settling a canceled batch that has no deadline.
+const closingTime = 30 * time.Second
+
+// closing is limit for what has to be written although ctx may be canceled.
+func (s *shift) closing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx = context.WithoutCancel(ctx)
+	if !s.limited {
+		return context.WithTimeout(ctx, closingTime)
+	}
+	return context.WithDeadline(ctx, s.answerBy)
+}
+
+// fits reports whether there is time to begin another task. The first one of a
+// batch begins whenever there is any: only running one shows that it is quick.
+func (s *shift) fits(ctx context.Context) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	expected := s.w.guard.Longest()
+	if s.ledger.begun() == 0 {
+		expected = 0
+	}
+	return !s.limited || time.Until(s.deadline)-s.margin > expected
+}
