@@ -37,7 +37,7 @@ env: $(LOCAL) ## print the settings for clients of the local AWS: eval "$$(make 
 	@$(LOCAL) env
 
 invoke: .venv $(LOCAL) ## call a local function with its sample event: make invoke FN=submit [EVENT=events/submit.json]
-	@test -n "$(FN)" || { echo "say which function: make invoke FN=submit" >&2; exit 2; }
+	@test -f "functions/$(FN)/main.go" || { echo "say which function, one of:" $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.go)))) "- for example make invoke FN=status EVENT=events/list.json" >&2; exit 2; }
 	@function=$$(echo "$(FN)" | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) "Function" }'); \
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
@@ -76,6 +76,12 @@ deploy: .venv go-ready ## deploy to an AWS account: make deploy STAGE=staging
 	  staging | production) ;; \
 	  *) echo "say where to: make deploy STAGE=staging, or STAGE=production" >&2; exit 2 ;; \
 	esac
+	@case "$$AWS_ENDPOINT_URL" in \
+	  "") ;; \
+	  *) echo "AWS_ENDPOINT_URL is $$AWS_ENDPOINT_URL, which is no AWS account: unset it to deploy to one" >&2; exit 2 ;; \
+	esac
+	@test -n "$$AWS_REGION$$AWS_DEFAULT_REGION$$AWS_PROFILE" || grep -qs region "$${AWS_CONFIG_FILE:-$$HOME/.aws/config}" || \
+	  { echo "no AWS region: set AWS_REGION, or run aws configure" >&2; exit 2; }
 	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build --config-env $(STAGE)
 	@$(SAM) deploy --config-env $(STAGE)
 

@@ -99,14 +99,14 @@ func TestSubmitSendsEverything(t *testing.T) {
 	api := newFakeAPI(t)
 	ta := newTestApp(t)
 	code := ta.try(t, api.url, "submit", "--type", "noop", "--input", `{"a":"<&>"}`, "--priority", "bulk",
-		"--deadline", "2030-01-02T03:04:05+01:00", "--callback-url", "https://cb.test/",
+		"--deadline", "2030-01-02T03:04:05+01:00",
 		"--idempotency-key", "k1", "--output", "json")
 	if code != exitOK {
 		t.Fatal(code)
 	}
 	want := submitBody{
 		Type: "noop", Input: json.RawMessage(`{"a":"<&>"}`), Priority: client.Bulk,
-		Deadline: time.Date(2030, 1, 2, 2, 4, 5, 0, time.UTC), CallbackURL: "https://cb.test/",
+		Deadline: time.Date(2030, 1, 2, 2, 4, 5, 0, time.UTC),
 	}
 	if diff := cmp.Diff(api.bodies[0], want); diff != "" {
 		t.Errorf("body (-got +want):\n%s", diff)

@@ -89,7 +89,7 @@ func (a *app) tryNext(p *printer, s *summary) {
 	}
 	p.printf("  %s get %s%s\n", a.program, s.sample, flags)
 	p.printf("  %s list --status %s%s\n", a.program, client.DeadLettered, flags)
-	p.printf("  %s submit webhook.deliver --wait%s --input '{\"url\":\"https://example.com/\",\"event\":\"ping\",\"payload\":{}}'\n", a.program, flags)
+	p.printf("  %s demo --tasks 20%s\n", a.program, flags)
 	p.printf("  %s doctor%s\n", a.program, flags)
 	if a.target.local {
 		p.printf("  make down\n")

@@ -80,7 +80,7 @@ func adviceOnCredentials(e *credentialsError) string {
 	if strings.Contains(text, "expired") || strings.Contains(text, "sso") {
 		return fmt.Sprintf("the AWS credentials have expired or cannot be refreshed (%v): sign in again, for example with `aws sso login`", rootCause(e))
 	}
-	return fmt.Sprintf("no AWS credentials (%v): run `aws configure`, set AWS_PROFILE, or name a profile with --profile", rootCause(e))
+	return fmt.Sprintf("no AWS credentials (%v): run `aws configure`, set AWS_PROFILE, or name a profile with --profile; for the local stack run `eval \"$(make env)\"`", rootCause(e))
 }
 
 func adviceOnAWS(e smithy.APIError) string {

@@ -15,7 +15,7 @@ const (
 )
 
 // shippedTypes are offered by completion; a stack may know others.
-var shippedTypes = []string{"webhook.deliver", "trip.book", "trips.export"}
+var shippedTypes = []string{"webhook.deliver"}
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

@@ -20,14 +20,13 @@ const maxInputBytes = 8 << 20
 
 // submitFlags are those that describe one task.
 type submitFlags struct {
-	taskType    string
-	input       string
-	priority    choice
-	deadline    moment
-	ttl         time.Duration
-	delay       time.Duration
-	callbackURL string
-	key         string
+	taskType string
+	input    string
+	priority choice
+	deadline moment
+	ttl      time.Duration
+	delay    time.Duration
+	key      string
 
 	file        string
 	concurrency int
@@ -42,12 +41,12 @@ func (a *app) submitCommand() *cobra.Command {
 		Long: `Submit a task, or a file of tasks.
 
 With -f every line is a JSON object: {"type","input"} and optionally "priority",
-"deadline" or "ttl", "delay", "callback_url", "idempotency_key". Lines are
+"deadline" or "ttl", "delay", "idempotency_key". Lines are
 submitted as they are read, several at a time; every line has one outcome, which
 carries the line's number. A line that fails does not keep others from being
 submitted.`,
 		Example: `  spillway submit webhook.deliver --input '{"url":"https://example.com/hook","event":"ping","payload":{}}' --wait
-  spillway submit trips.export --input @export.json --priority bulk --ttl 2h
+  spillway submit webhook.deliver --input @delivery.json --priority bulk --ttl 2h
   generate-tasks | spillway submit -f - -o json > outcomes.ndjson`,
 		Args: cobra.MaximumNArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -61,13 +60,12 @@ submitted.`,
 	f.Var(&s.deadline, "deadline", "give the task up at this time (RFC 3339), at most 7 days ahead")
 	f.DurationVar(&s.ttl, "ttl", 0, "give the task up after this time")
 	f.DurationVar(&s.delay, "delay", 0, "do not start the task before this time has passed, at most 15m")
-	f.StringVar(&s.callbackURL, "callback-url", "", "URL that receives a signed webhook when the task has finished")
 	f.StringVar(&s.key, "idempotency-key", "", "makes the same submit twice one task (default: a random key)")
 	f.StringVarP(&s.file, "file", "f", "", "submit the tasks in this file, one JSON object a line; - for standard input")
 	f.IntVar(&s.concurrency, "concurrency", 16, "with -f: how many tasks are submitted at a time")
 	f.BoolVar(&s.wait, "wait", false, "wait until the task has finished; exits 3 if it did not succeed")
 	cmd.MarkFlagsMutuallyExclusive("deadline", "ttl")
-	for _, one := range []string{"type", "input", "priority", "deadline", "ttl", "delay", "callback-url", "idempotency-key"} {
+	for _, one := range []string{"type", "input", "priority", "deadline", "ttl", "delay", "idempotency-key"} {
 		cmd.MarkFlagsMutuallyExclusive("file", one)
 	}
 	complete(cmd, "type", shippedTypes...)
@@ -118,7 +116,7 @@ func (a *app) submitRequest(ctx context.Context, s submitFlags, args []string) (
 	}
 	return client.SubmitRequest{
 		Type: taskType, Input: input, Priority: client.Priority(s.priority.value), Deadline: s.deadline.Time,
-		TTL: s.ttl, Delay: s.delay, CallbackURL: s.callbackURL, IdempotencyKey: s.key,
+		TTL: s.ttl, Delay: s.delay, IdempotencyKey: s.key,
 	}, nil
 }
 

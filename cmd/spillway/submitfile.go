@@ -191,7 +191,6 @@ type lineTask struct {
 	Deadline       time.Time       `json:"deadline"`
 	TTL            string          `json:"ttl"`
 	Delay          string          `json:"delay"`
-	CallbackURL    string          `json:"callback_url"`
 	IdempotencyKey string          `json:"idempotency_key"`
 }
 
@@ -216,7 +215,7 @@ func (l inputLine) request() (client.SubmitRequest, error) {
 	}
 	req := client.SubmitRequest{
 		Type: t.Type, Priority: t.Priority, Deadline: t.Deadline,
-		CallbackURL: t.CallbackURL, IdempotencyKey: t.IdempotencyKey,
+		IdempotencyKey: t.IdempotencyKey,
 	}
 	if t.Input != nil {
 		req.Input = t.Input

@@ -27,8 +27,6 @@ type SubmitRequest struct {
 	TTL time.Duration
 	// Delay keeps the task from starting, at most 15 minutes.
 	Delay time.Duration
-	// CallbackURL receives a signed webhook when the task has finished.
-	CallbackURL string
 	// IdempotencyKey makes the same request twice one task, for 24 hours: 1 to
 	// 128 visible ASCII characters. A random one is used when it is empty.
 	IdempotencyKey string
@@ -97,16 +95,15 @@ func (o outcome) submitUnknown() bool {
 
 func (r SubmitRequest) body() ([]byte, error) {
 	w := struct {
-		Type        string   `json:"type"`
-		Input       any      `json:"input,omitempty"`
-		Priority    Priority `json:"priority,omitempty"`
-		Deadline    apiTime  `json:"deadline,omitzero"`
-		TTL         string   `json:"ttl,omitempty"`
-		Delay       string   `json:"delay,omitempty"`
-		CallbackURL string   `json:"callback_url,omitempty"`
+		Type     string   `json:"type"`
+		Input    any      `json:"input,omitempty"`
+		Priority Priority `json:"priority,omitempty"`
+		Deadline apiTime  `json:"deadline,omitzero"`
+		TTL      string   `json:"ttl,omitempty"`
+		Delay    string   `json:"delay,omitempty"`
 	}{
 		Type: r.Type, Input: r.Input, Priority: r.Priority, Deadline: apiTime(r.Deadline),
-		TTL: durationText(r.TTL), Delay: durationText(r.Delay), CallbackURL: r.CallbackURL,
+		TTL: durationText(r.TTL), Delay: durationText(r.Delay),
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

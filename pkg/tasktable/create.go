@@ -19,14 +19,13 @@ import (
 
 // Draft is a task to be created.
 type Draft struct {
-	ID          string // a ULID; see [NewID]
-	Tenant      string
-	Type        string
-	Priority    task.Priority
-	Input       json.RawMessage // compact JSON
-	Deadline    time.Time
-	Delay       time.Duration // not to be claimed before
-	CallbackURL string
+	ID       string // a ULID; see [NewID]
+	Tenant   string
+	Type     string
+	Priority task.Priority
+	Input    json.RawMessage // compact JSON
+	Deadline time.Time
+	Delay    time.Duration // not to be claimed before
 }
 
 // NewID returns a task id: a ULID, so that ids sort by creation time.
@@ -37,7 +36,7 @@ func NewID() string { return ulid.Make().String() }
 func (t *Table) row(n Draft, now time.Time) (*Row, bool) {
 	r := &Row{
 		ID: n.ID, Tenant: n.Tenant, Type: n.Type, Status: task.Queued, Priority: n.Priority, Run: 1,
-		Deadline: n.Deadline.UnixMilli(), Input: n.Input, CallbackURL: n.CallbackURL,
+		Deadline: n.Deadline.UnixMilli(), Input: n.Input,
 		// A task that nobody ever looks at is kept as long after its
 		// deadline as one that ended there.
 		ExpiresAt: n.Deadline.Add(t.opts.Retention).Unix(),

@@ -36,7 +36,6 @@ const (
 	attrProgress    = "progress"
 	attrState       = "state"
 	attrCancel      = "cancel_requested" // present only when requested
-	attrCallback    = "callback_url"
 
 	// Attributes of the other items.
 	attrData    = "data"
@@ -65,9 +64,6 @@ func (r *Row) item() item {
 	if r.Priority == task.Bulk {
 		it[attrPriority] = str(string(r.Priority))
 	}
-	if r.CallbackURL != "" {
-		it[attrCallback] = str(r.CallbackURL)
-	}
 	if r.InputRef != "" {
 		it[attrInputRef] = str(r.InputRef)
 	} else {
@@ -90,7 +86,7 @@ func parseRow(it item) *Row {
 		Deadline: number(it, attrDeadline), StartedAt: number(it, attrStartedAt), FinishedAt: number(it, attrFinishedAt),
 		Input: raw(it, attrInput), InputRef: text(it, attrInputRef), Result: raw(it, attrResult),
 		ResultRef: text(it, attrResultRef), State: raw(it, attrState), CancelRequested: it[attrCancel] != nil,
-		CallbackURL: text(it, attrCallback), size: itemSize(it),
+		size: itemSize(it),
 	}
 	if p := text(it, attrPriority); p != "" {
 		r.Priority = task.Priority(p)

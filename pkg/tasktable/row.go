@@ -38,7 +38,6 @@ type Row struct {
 	Progress        *task.Advance
 	State           json.RawMessage // last checkpoint
 	CancelRequested bool
-	CallbackURL     string
 
 	// Charged is true when the current attempt has been counted before it
 	// began (see [Table.Charge]). It is not stored.

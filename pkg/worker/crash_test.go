@@ -317,7 +317,7 @@ func TestChargeLost(t *testing.T) {
 		n := 0
 		p.chaos.inject(func(ctx context.Context, op string) fault {
 			if n++; n == 2 {
-				p.overtake(id)
+				p.overtake(ctx, id)
 			}
 			return none
 		})

@@ -36,14 +36,15 @@ type Options struct {
 	// its batch before it is settled. Defaults to 2 seconds.
 	SettleWithin time.Duration
 
-	// Lease is how long a claim holds when the context has no deadline. With
-	// one, as always in Lambda, it holds until just after the deadline, when
+	// Lease is how long a claim holds when the context has no deadline. No
+	// handler begins on a lease that is over, and progress renews it. With a
+	// deadline, as always in Lambda, a lease holds until just after that, when
 	// the function is certain to have ended. Defaults to 5 minutes.
 	Lease time.Duration
 
-	// Margin is kept free before the function's time-out, to settle and to
-	// answer. Defaults to a tenth of the time left, at least 500 ms and at
-	// most 5 s.
+	// Margin is how long before the function's time-out the handlers' context
+	// ends, so that there is time to settle and to answer; at most half of the
+	// time left. Defaults to a tenth of it, at least 500 ms and at most 5 s.
 	Margin time.Duration
 
 	// Logger defaults to [slog.Default].

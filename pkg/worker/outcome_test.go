@@ -194,7 +194,7 @@ func TestCanceled(t *testing.T) {
 		}, task.Canceled, 1},
 		"seen, and another error returned": {func(ctx context.Context, cancel func()) (any, error) {
 			cancel()
-			return nil, fmt.Errorf("stopped (%v)", task.Checkpoint(ctx, 1))
+			return nil, fmt.Errorf("stopped: %s", task.Checkpoint(ctx, 1).Error())
 		}, task.Canceled, 1},
 		"not seen, failure": {func(_ context.Context, cancel func()) (any, error) {
 			cancel()
@@ -320,11 +320,11 @@ func TestLateResultIsRefused(t *testing.T) {
 	bubble(t, func(p *pipeline) {
 		p.opts.Lease, p.opts.BacklogAfter = time.Minute, time.Hour
 		attempt := 0
-		p.handle(func(context.Context, in) (any, error) {
+		p.handle(func(ctx context.Context, _ in) (any, error) {
 			if attempt++; attempt == 1 {
 				// This process stands still, and its lease ends.
 				time.Sleep(visibility)
-				if n, err := p.sqs.Deliver(p.ctx(), tasks, 10, worker.New(p.mux, p.table, p.queues, &p.opts).Handle); n != 1 || err != nil {
+				if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, worker.New(p.mux, p.table, p.queues, &p.opts).Handle); n != 1 || err != nil {
 					t.Errorf("the second worker got %d messages: %v", n, err)
 				}
 				return "late", nil

@@ -55,6 +55,7 @@ func bubble(t *testing.T, test func(p *pipeline)) {
 }
 
 func newPipeline(t *testing.T) *pipeline {
+	t.Helper()
 	p := &pipeline{t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(), mux: task.NewMux(), limit: 10}
 	p.chaos = &chaos{db: p.db, sqs: p.sqs}
 	p.table = tasktable.New(p.chaos, "tasks", nil)
@@ -323,8 +324,8 @@ func eventOf(records []events.SQSMessage) events.SQSEvent { return events.SQSEve
 
 // overtake takes a task over although its lease holds, as a worker would whose
 // clock is far ahead.
-func (p *pipeline) overtake(id string) {
-	_, err := p.db.UpdateItem(p.ctx(), &dynamodb.UpdateItemInput{
+func (p *pipeline) overtake(ctx context.Context, id string) {
+	_, err := p.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		Key:                      map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: id}},
 		UpdateExpression:         aws.String("SET fence = fence + :one, #owner = :another"),
 		ExpressionAttributeNames: map[string]string{"#owner": "owner"},

@@ -129,7 +129,7 @@ func TestLeaseLost(t *testing.T) {
 			}
 			time.Sleep(visibility) // the process stands still
 			second := worker.New(p.mux, p.table, p.queues, &p.opts)
-			if n, err := p.sqs.Deliver(p.ctx(), tasks, 10, second.Handle); n != 1 || err != nil {
+			if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, second.Handle); n != 1 || err != nil {
 				t.Error(n, err)
 			}
 			err := task.Progress(ctx, 1, 2, "")
@@ -157,7 +157,7 @@ func TestSettlementLost(t *testing.T) {
 		meanwhile func(p *pipeline, id string)
 		left      int // messages
 	}{
-		"taken over": {func(p *pipeline, id string) { p.overtake(id) }, 1},
+		"taken over": {func(p *pipeline, id string) { p.overtake(p.ctx(), id) }, 1},
 		"taken over and finished": {func(p *pipeline, id string) {
 			c := p.claimNow(id)
 			p.table.Settle(p.ctx(), []tasktable.Settlement{tasktable.Succeed(c, []byte(`1`))})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -25,7 +26,7 @@ import (
 
 // scenarios is how many worlds TestRandom makes; firstSeed moves them.
 const (
-	scenarios = 100
+	scenarios = 8000
 	firstSeed = 1
 )
 
@@ -68,11 +69,13 @@ type world struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
+	t.Helper()
 	w := &world{pipeline: newPipeline(t), seed: seed, rnd: rand.New(rand.NewPCG(seed, 0)), seen: map[string]state{}, begun: map[string]int{}}
 	w.opts.Logger = slog.New(slog.DiscardHandler)
 	w.opts.MaxAttempts = 1 + w.rnd.IntN(3)
 	w.opts.BacklogAfter = time.Duration(1+w.rnd.IntN(30)) * time.Minute
 	w.opts.BacklogFailures = 1 + w.rnd.IntN(3)
+	w.opts.Lease = time.Duration(1+w.rnd.IntN(600)) * time.Second
 	w.opts.MaxReceiveCount = 4 + w.rnd.IntN(20)
 	source := workqueuetest.QueueOptions{Visibility: visibility, MaxReceives: w.opts.MaxReceiveCount, DeadLetter: dead}
 	w.sqs.Create(tasks, source)
@@ -135,6 +138,13 @@ func (w *world) accept() {
 		if w.draw(6) == 0 {
 			s.queue = backlog
 		}
+		if w.draw(6) == 0 {
+			s.msg.Hops = w.draw(workqueue.MaxHops + 1)
+		}
+		if w.draw(6) == 0 {
+			s.draft.Input = []byte(`{"n":1` + strings.Repeat(" ", 2000) + `}`)
+			s.msg.Input, s.msg.InputRef = nil, s.draft.ID+"#input"
+		}
 	}
 	id := w.submit(change)
 	w.mu.Lock()
@@ -193,7 +203,11 @@ func (w *world) serve(queue string) int {
 		l.left = w.rnd.IntN(8)
 	}
 	w.mu.Unlock()
-	resp, err := w.handler(withLife(w.ctx(), l), eventOf(records))
+	handle := w.handler
+	if w.draw(5) == 0 {
+		handle = w.worker.Handle // without a deadline
+	}
+	resp, err := handle(withLife(w.ctx(), l), eventOf(records))
 	if err != nil {
 		w.t.Error(err)
 		return 0
