@@ -74,7 +74,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	raw := string(s.key())
 	for _, leak := range []string{
 		raw, strings.TrimPrefix(currentKey, secretPrefix), fmt.Sprintf("%x", raw), fmt.Sprintf("%X", raw),
-		strings.Trim(fmt.Sprintf("%v", []byte(raw[:6])), "[]"), fmt.Sprintf("%#v", []byte(raw[:6]))[7:20], //nolint:staticcheck // as numbers
+		strings.Trim(fmt.Sprintf("%v", []byte(raw[:6])), "[]"), fmt.Sprintf("%#v", []byte(raw[:6]))[7:20],
 	} {
 		if strings.Contains(out, leak) {
 			t.Errorf("%q leaks in %s", leak, out)
