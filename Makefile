@@ -71,7 +71,7 @@ cover: go-ready ## unit tests, with a report of the lines they reach
 build: .venv go-ready bin/spillway ## build the functions and the command line
 	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build
 
-deploy: .venv go-ready ## deploy to an AWS account: make deploy STAGE=staging
+deploy: .venv go-ready bin/spillway ## deploy to an AWS account: make deploy STAGE=staging
 	@case "$(STAGE)" in \
 	  staging | production) ;; \
 	  *) echo "say where to: make deploy STAGE=staging, or STAGE=production" >&2; exit 2 ;; \

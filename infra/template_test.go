@@ -2,12 +2,13 @@
 package infra_test
 
 import (
-	"encoding/json"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -15,24 +16,42 @@ import (
 
 // template is template.yaml with intrinsic functions as plain values: !Ref X is "X".
 type template struct {
-	Mappings  map[string]map[string]map[string]int `yaml:"Mappings"`
-	Resources map[string]struct {
+	Parameters map[string]parameter                 `yaml:"Parameters"`
+	Conditions map[string]any                       `yaml:"Conditions"`
+	Globals    map[string]any                       `yaml:"Globals"`
+	Mappings   map[string]map[string]map[string]int `yaml:"Mappings"`
+	Resources  map[string]struct {
 		Type       string         `yaml:"Type"`
 		Properties map[string]any `yaml:"Properties"`
 	} `yaml:"Resources"`
+	Outputs map[string]struct {
+		Value any `yaml:"Value"`
+	} `yaml:"Outputs"`
+}
+
+type parameter struct {
+	Default       string   `yaml:"Default"`
+	AllowedValues []string `yaml:"AllowedValues"`
+	MaxValue      string   `yaml:"MaxValue"`
 }
 
 func load(t *testing.T) (template, string) {
 	t.Helper()
-	text, err := os.ReadFile("../template.yaml")
+	text := read(t, "template.yaml")
+	var parsed template
+	if err := yaml.Unmarshal([]byte(text), &parsed); err != nil {
+		t.Fatal(err)
+	}
+	return parsed, text
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var parsed template
-	if err := yaml.Unmarshal(text, &parsed); err != nil {
-		t.Fatal(err)
-	}
-	return parsed, string(text)
+	return string(text)
 }
 
 // at walks through maps.
@@ -48,8 +67,7 @@ func at(t *testing.T, value any, path ...string) any {
 	return value
 }
 
-// Lambda retries a batch for up to six times the function's time-out, and no message may reappear meanwhile. The
-// webhook time-out has to end before the worker's does; both defaults are in the contract.
+// Lambda retries a batch for up to six times the function's time-out, and no message may reappear meanwhile.
 func TestSizesFitTogether(t *testing.T) {
 	tmpl, _ := load(t)
 	want := map[string][3]int{"standard": {120, 750, 10}, "local": {10, 60, 5}}
@@ -65,6 +83,125 @@ func TestSizesFitTogether(t *testing.T) {
 		}
 		if size["BacklogConcurrency"] >= size["TasksConcurrency"] {
 			t.Errorf("%s: the backlog may use as many workers as fresh tasks", name)
+		}
+	}
+}
+
+var stage = regexp.MustCompile(`(?m)^\[(\w+)\.deploy\.parameters\]\n(?:[^\[\n].*\n)*?parameter_overrides = "(.*)"`)
+
+// A webhook delivery that takes all its time must leave the worker some to write down how it ended, in every stage.
+func TestWebhookTimeoutFits(t *testing.T) {
+	tmpl, _ := load(t)
+	want := map[string]string{"": "10s", "local": "3s", "localstack": "3s", "staging": "10s", "production": "10s"}
+	got := map[string]string{}
+	for _, m := range append(stage.FindAllStringSubmatch(read(t, "samconfig.toml"), -1), []string{"", "", ""}) {
+		set := map[string]string{"Size": tmpl.Parameters["Size"].Default, "WebhookTimeout": tmpl.Parameters["WebhookTimeout"].Default}
+		for _, override := range strings.Fields(m[2]) {
+			name, value, _ := strings.Cut(override, "=")
+			set[name] = value
+		}
+		got[m[1]] = set["WebhookTimeout"]
+		timeout, err := time.ParseDuration(set["WebhookTimeout"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if worker := time.Duration(tmpl.Mappings["Size"][set["Size"]]["WorkerTimeout"]) * time.Second; timeout >= worker {
+			t.Errorf("stage %q: a webhook may take %s, and the worker %s", m[1], timeout, worker)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("WebhookTimeout of the stages (-want +got):\n%s", diff)
+	}
+}
+
+// The tasks are encrypted, can be restored, expire, and outlive a stack that is deleted by mistake. The index holds
+// keys only, since more would cost a write whenever a task changes.
+func TestTasksTable(t *testing.T) {
+	tmpl, _ := load(t)
+	want := map[string]any{
+		"BillingMode":               "PAY_PER_REQUEST",
+		"DeletionProtectionEnabled": []any{"Protected", true, false},
+		"AttributeDefinitions": []any{
+			map[string]any{"AttributeName": "id", "AttributeType": "S"},
+			map[string]any{"AttributeName": "tenant_shard", "AttributeType": "S"},
+		},
+		"KeySchema": []any{map[string]any{"AttributeName": "id", "KeyType": "HASH"}},
+		"GlobalSecondaryIndexes": []any{map[string]any{
+			"IndexName": "by_tenant",
+			"KeySchema": []any{
+				map[string]any{"AttributeName": "tenant_shard", "KeyType": "HASH"},
+				map[string]any{"AttributeName": "id", "KeyType": "RANGE"},
+			},
+			"Projection": map[string]any{"ProjectionType": "KEYS_ONLY"},
+		}},
+		"TimeToLiveSpecification":          map[string]any{"AttributeName": "expires_at", "Enabled": true},
+		"PointInTimeRecoverySpecification": map[string]any{"PointInTimeRecoveryEnabled": true},
+		"SSESpecification":                 map[string]any{"SSEEnabled": true},
+	}
+	if diff := cmp.Diff(want, tmpl.Resources["TasksTable"].Properties); diff != "" {
+		t.Errorf("the tasks table (-want +got):\n%s", diff)
+	}
+	if got := tmpl.Conditions["Protected"]; !cmp.Equal(got, any([]any{"Size", "standard"})) {
+		t.Errorf("the table is protected if %v are equal, want Size and standard", got)
+	}
+}
+
+// Every route asks for a signature, and API Gateway calls the functions as itself.
+func TestEveryRouteIsSigned(t *testing.T) {
+	tmpl, _ := load(t)
+	want := map[string]any{"DefaultAuthorizer": "AWS_IAM", "InvokeRole": "NONE"}
+	if diff := cmp.Diff(any(want), at(t, tmpl.Resources["Api"].Properties, "Auth")); diff != "" {
+		t.Errorf("authorization of the API (-want +got):\n%s", diff)
+	}
+	if tmpl.Globals["Api"] != nil {
+		t.Error("the API has settings in Globals, where this test does not look")
+	}
+	routes := 0
+	for name, resource := range tmpl.Resources {
+		if resource.Type != "AWS::Serverless::Function" {
+			continue
+		}
+		if resource.Properties["FunctionUrlConfig"] != nil {
+			t.Errorf("%s can be called past the API", name)
+		}
+		for event, source := range at(t, resource.Properties, "Events").(map[string]any) {
+			switch kind := at(t, source, "Type"); kind {
+			case "SQS":
+			case "Api":
+				routes++
+				properties := at(t, source, "Properties").(map[string]any)
+				if properties["Auth"] != nil {
+					t.Errorf("%s of %s has an authorization of its own: %v", event, name, properties["Auth"])
+				}
+				if properties["RestApiId"] != "Api" { // SAM would make an API without authorization
+					t.Errorf("%s of %s is a route of API %v", event, name, properties["RestApiId"])
+				}
+			default:
+				t.Errorf("%s of %s is a %v, of which this test knows nothing", event, name, kind)
+			}
+		}
+	}
+	if routes != 4 {
+		t.Errorf("got %d routes, want 4", routes)
+	}
+}
+
+// Only the worker sends to queues that invoke it. For all others Lambda's protection against loops stays on.
+func TestRecursiveLoop(t *testing.T) {
+	tmpl, _ := load(t)
+	if at(t, tmpl.Globals, "Function").(map[string]any)["RecursiveLoop"] != nil {
+		t.Error("Globals set it for every function")
+	}
+	for name, resource := range tmpl.Resources {
+		if resource.Type != "AWS::Serverless::Function" {
+			continue
+		}
+		var want any
+		if name == "WorkerFunction" {
+			want = "Allow"
+		}
+		if got := resource.Properties["RecursiveLoop"]; got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
 		}
 	}
 }
@@ -134,11 +271,39 @@ func TestFunctionsAreApart(t *testing.T) {
 		if got, want := at(t, resource.Properties, "LoggingConfig", "LogGroup"), short+"Logs"; got != want {
 			t.Errorf("%s: got log group %v, want %s", name, got, want)
 		}
-		at(t, tmpl.Resources[short+"Logs"].Properties, "RetentionInDays")
+		logs := tmpl.Resources[short+"Logs"]
+		want := map[string]any{"LogGroupName": "/spillway/${AWS::StackName}/" + strings.ToLower(short), "RetentionInDays": "LogRetentionDays"}
+		if diff := cmp.Diff(want, logs.Properties); diff != "" || logs.Type != "AWS::Logs::LogGroup" {
+			t.Errorf("log group of %s, a %s (-want +got):\n%s", name, logs.Type, diff)
+		}
+		if got, want := logsOf(t, tmpl, short+"Role"), []any{short + "Logs.Arn"}; !cmp.Equal(got, want) {
+			t.Errorf("%s may write to log groups %v, want %v", name, got, want)
+		}
 		if got, want := at(t, resource.Properties, "CodeUri"), "functions/"+strings.ToLower(short)+"/"; got != want {
 			t.Errorf("%s: got code %v, want %s", name, got, want)
 		}
 	}
+}
+
+// logsOf returns what a role's statements about logs are on.
+func logsOf(t *testing.T, tmpl template, role string) []any {
+	t.Helper()
+	if got := tmpl.Resources[role].Type; got != "AWS::IAM::Role" {
+		t.Fatalf("%s is a %q", role, got)
+	}
+	var resources []any
+	for _, policy := range at(t, tmpl.Resources[role].Properties, "Policies").([]any) {
+		for _, statement := range at(t, policy, "PolicyDocument", "Statement").([]any) {
+			fields, ok := statement.(map[string]any)
+			if !ok { // !If
+				continue
+			}
+			if strings.Contains(fmt.Sprint(fields["Action"]), "logs:") {
+				resources = append(resources, fields["Resource"])
+			}
+		}
+	}
+	return resources
 }
 
 // A wildcard needs its reason beside it.
@@ -151,44 +316,5 @@ func TestWildcardsHaveReasons(t *testing.T) {
 		if regexp.MustCompile(`Action: .*(\*|:\*)`).MatchString(line) && !strings.Contains(line, "sqs:*") { // of the Deny
 			t.Errorf("line %d: %s", number+1, strings.TrimSpace(line))
 		}
-	}
-}
-
-// API Gateway's own errors look like the functions' errors. Emulators do not use these templates.
-func TestGatewayResponsesAreProblems(t *testing.T) {
-	tmpl, _ := load(t)
-	type problem struct {
-		Type, Title, Code, Detail string
-		Status                    int
-	}
-	codes := map[string]int{
-		"invalid_request": 400, "forbidden": 403, "not_found": 404, "input_too_large": 413,
-		"unsupported_media_type": 415, "too_many_requests": 429, "unavailable": 503, "timeout": 504,
-	}
-	seen := map[string]bool{}
-	for name, response := range at(t, tmpl.Resources["Api"].Properties, "GatewayResponses").(map[string]any) {
-		var got problem
-		body := at(t, response, "ResponseTemplates", "application/json").(string)
-		if err := json.Unmarshal([]byte(body), &got); err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		seen[got.Code] = true
-		if got.Status != codes[got.Code] || at(t, response, "StatusCode") != got.Status || got.Type != "about:blank" || got.Title == "" || got.Detail == "" {
-			t.Errorf("%s: %+v with status %v", name, got, at(t, response, "StatusCode"))
-		}
-		headers := at(t, response, "ResponseParameters", "Headers").(map[string]any)
-		if headers["Content-Type"] != "'application/problem+json'" {
-			t.Errorf("%s: content type %v", name, headers["Content-Type"])
-		}
-		if got.Status == 429 && headers["Retry-After"] == nil {
-			t.Errorf("%s: no Retry-After", name)
-		}
-		if strings.Contains(body, "$context") {
-			t.Errorf("%s quotes API Gateway, whose messages contain ARNs", name)
-		}
-	}
-	if len(seen) != len(codes) {
-		t.Errorf("codes: got %v, want %v", seen, codes)
 	}
 }

@@ -12,14 +12,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
-	"github.com/spillway-go/spillway/pkg/client"
 )
 
-// call makes one signed HTTP request to the API.
-func call(t *testing.T, method, path, body string, headers map[string]string) (int, string) {
+// exchange makes one signed HTTP request to the API.
+func exchange(t *testing.T, method, url, body string, headers map[string]string) (status int, header http.Header, answer string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, stack.out["ApiUrl"]+path, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +68,7 @@ func TestBadRequests(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			status, body := call(t, tt.method, tt.path, tt.body, tt.headers)
+			status, _, body := exchange(t, tt.method, stack.out["ApiUrl"]+tt.path, tt.body, tt.headers)
 			var problem struct {
 				Type, Title, Code, Detail string
 				Status                    int
@@ -160,12 +158,4 @@ func TestNewerMessage(t *testing.T) {
 	}
 	remove(t, url, messages)
 	resume()
-}
-
-func TestIllegalCharactersInError(t *testing.T) {
-	t.Parallel()
-	// The host name ends up in the error's text, and from there in attributes of the dead letter.
-	task := finish(t, submit(t, "http://127.0.0.1:1/%01%FF").ID)
-	want(t, task, client.DeadLettered, 4)
-	deadLetter(t, ofTask(task.ID))
 }

@@ -3,7 +3,10 @@
 package integration
 
 import (
+	"encoding/json"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,8 +33,15 @@ func TestCostOfOneTask(t *testing.T) {
 	r := newReceiver(t)
 	pauseWorker(t)
 	before := stack.proxy.Snapshot()
-	task := submit(t, r.URL+"/ok")
+	submit(t, r.URL+"/ok") // the client always sends an idempotency key
+	withKey := stack.proxy.Snapshot().Sub(before)
+	remove(t, stack.out["TasksQueueUrl"], receive(t, stack.out["TasksQueueUrl"], 1))
+	before = stack.proxy.Snapshot()
+	id, location := submitWithoutKey(t, r.URL+"/ok")
 	created := stack.proxy.Snapshot().Sub(before)
+	if status, _, answer := exchange(t, http.MethodGet, location, "", nil); status != http.StatusOK || !strings.Contains(answer, id) {
+		t.Errorf("GET of the Location: %d %s", status, answer)
+	}
 	messages := receive(t, stack.out["TasksQueueUrl"], 1)
 	before = stack.proxy.Snapshot()
 	if failed := work(t, event(stack.out["TasksQueueUrl"], messages)); len(failed) != 0 {
@@ -40,21 +50,43 @@ func TestCostOfOneTask(t *testing.T) {
 	worked := stack.proxy.Snapshot().Sub(before)
 	remove(t, stack.out["TasksQueueUrl"], messages)
 	t.Logf("submit:\n%v\nworker:\n%v", created, worked)
-	// With an idempotency key, which the client always sends, creating is two writes.
 	for name, got := range map[string][2]int{
-		"writes of submit, with its key": {created.Of("dynamodb", "").Writes, 2},
-		"reads of submit":                {created.Of("dynamodb", "").Reads, 0},
-		"messages sent":                  {created.Calls("sqs", ""), 1},
-		"writes of the worker":           {worked.Of("dynamodb", "").Writes, 2},
-		"reads of the worker":            {worked.Of("dynamodb", "").Reads, 0},
-		"DynamoDB calls of the worker":   {worked.Calls("dynamodb", ""), 2},
-		"SQS calls of the worker":        {worked.Calls("sqs", ""), 0},
+		"writes of submit":             {created.Of("dynamodb", "").Writes, 1},
+		"writes of submit with a key":  {withKey.Of("dynamodb", "").Writes, 2},
+		"reads of submit":              {created.Of("dynamodb", "").Reads + withKey.Of("dynamodb", "").Reads, 0},
+		"messages sent":                {created.Calls("sqs", ""), 1},
+		"writes of the worker":         {worked.Of("dynamodb", "").Writes, 2},
+		"reads of the worker":          {worked.Of("dynamodb", "").Reads, 0},
+		"DynamoDB calls of the worker": {worked.Calls("dynamodb", ""), 2},
+		"SQS calls of the worker":      {worked.Calls("sqs", ""), 0},
 	} {
 		if got[0] != got[1] {
 			t.Errorf("%s: %d, want %d", name, got[0], got[1])
 		}
 	}
-	want(t, finish(t, task.ID), client.Succeeded, 1)
+	want(t, finish(t, id), client.Succeeded, 1)
+}
+
+// submitWithoutKey submits as a program without our client may: with no
+// idempotency key. It also checks what the client does not show.
+func submitWithoutKey(t *testing.T, url string) (id, location string) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"type": "webhook.deliver", "input": webhook(url)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, header, answer := exchange(t, http.MethodPost, stack.out["ApiUrl"]+"/tasks", string(body), map[string]string{"Content-Type": "application/json"})
+	var task client.Task
+	if err := json.Unmarshal([]byte(answer), &task); err != nil || status != http.StatusAccepted {
+		t.Fatalf("submit: %d %s (%v), want 202 and the task", status, answer, err)
+	}
+	if task.Status != client.Queued {
+		t.Errorf("the accepted task is %s, want queued", task.Status)
+	}
+	if header.Get("Retry-After") == "" || header.Get("Location") != stack.out["ApiUrl"]+"/tasks/"+task.ID {
+		t.Errorf("Retry-After %q, Location %q", header.Get("Retry-After"), header.Get("Location"))
+	}
+	return task.ID, header.Get("Location")
 }
 
 func TestCostOfFullBatch(t *testing.T) {

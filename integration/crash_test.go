@@ -5,6 +5,7 @@ package integration
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,9 +16,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/spillway-go/spillway/internal/awsproxy"
 	"github.com/spillway-go/spillway/pkg/client"
@@ -30,19 +33,24 @@ func TestKilledWorker(t *testing.T) {
 	resume := pauseWorker(t)
 	// Two run at once: the first to be held is killed, with all nine others claimed.
 	tasks, messages := held(t, append([]string{r.URL + "/hold-once"}, repeat(9, r.URL+"/slow/1500ms")...)...)
+	visible := time.Now().Add(visibilityTimeout(t)) // of the message received last
 	killed := make(chan error, 1)
 	go func() {
-		d := <-r.held
-		pid, err := processOf(d.Remote)
-		if err == nil {
-			err = syscall.Kill(pid, syscall.SIGKILL)
+		select {
+		case d := <-r.held:
+			pid, err := processOf(d.Remote)
+			if err == nil {
+				err = syscall.Kill(pid, syscall.SIGKILL)
+			}
+			killed <- err
+		case <-time.After(patience):
+			killed <- errors.New("the task to be killed did not begin")
 		}
-		killed <- err
 	}()
 	if err := workAndDie(t, event(stack.out["TasksQueueUrl"], messages)); err != nil {
 		t.Log("the killed invocation ended with:", err)
 	}
-	if err := <-killed; err != nil {
+	if err := await(t, killed); err != nil {
 		t.Fatalf("kill the worker: %v", err)
 	}
 	resume()
@@ -52,6 +60,10 @@ func TestKilledWorker(t *testing.T) {
 			if got.Status != client.Succeeded || got.Attempts != 1 {
 				t.Errorf("task %s is %s after %d attempts, want succeeded after 1", got.ID, got.Status, got.Attempts)
 			}
+		}
+		// Its visibility timeout ends long after its lease.
+		if got := finish(t, tasks[0].ID); got.StartedAt.Before(visible.Add(-clockSlack)) {
+			t.Errorf("taken over at %v, before its message was visible again at %v", got.StartedAt, visible)
 		}
 		if n := len(r.deliveries(tasks[0].ID)); n != 2 {
 			t.Errorf("the killed task was delivered %d times, want 2", n)
@@ -74,12 +86,13 @@ func TestLateResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	claimed := time.Now()
 	claim.Release()
 	settlement, err := gate.Next(ctx) // on its way, when the function runs into its time-out
 	if err != nil {
 		t.Fatal(err)
 	}
-	<-ended
+	await(t, ended)
 	gate.Open()
 	// The message comes back before the lease ends: it is handed back until then.
 	_, err = stack.queues.ChangeMessageVisibility(t.Context(), &sqs.ChangeMessageVisibilityInput{
@@ -91,6 +104,9 @@ func TestLateResult(t *testing.T) {
 	resume()
 	task := finish(t, tasks[0].ID)
 	want(t, task, client.Succeeded, 1)
+	if leaseEnd := claimed.Add(workerTimeout); task.StartedAt.Before(leaseEnd.Add(-clockSlack)) {
+		t.Errorf("taken over at %v, before the lease ended at %v", task.StartedAt, leaseEnd)
+	}
 	status, answer := callTable(t, "UpdateItem", settlement.Call.Request)
 	if status != http.StatusBadRequest || !strings.Contains(answer, "ConditionalCheckFailedException") {
 		t.Errorf("the late settlement got %d %s, want its condition to fail", status, answer)
@@ -99,6 +115,29 @@ func TestLateResult(t *testing.T) {
 	if !after.FinishedAt.Equal(task.FinishedAt) || string(after.Result) != string(task.Result) {
 		t.Errorf("the late result changed the task from %+v to %+v", task, after)
 	}
+}
+
+const (
+	// workerTimeout is the worker's in the local size; a lease ends just after it.
+	workerTimeout = 10 * time.Second
+	// clockSlack is what a measured instant may be off by.
+	clockSlack = 500 * time.Millisecond
+)
+
+// visibilityTimeout is the tasks queue's.
+func visibilityTimeout(t *testing.T) time.Duration {
+	t.Helper()
+	out, err := stack.queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: aws.String(stack.out["TasksQueueUrl"]), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameVisibilityTimeout},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, err := strconv.Atoi(out.Attributes["VisibilityTimeout"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // callTable sends a recorded DynamoDB call.
@@ -110,7 +149,8 @@ func callTable(t *testing.T, operation string, body []byte) (int, string) {
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.0")
 	req.Header.Set("X-Amz-Target", "DynamoDB_20120810."+operation)
-	return roundTrip(t, req, "dynamodb", body)
+	status, _, answer := roundTrip(t, req, "dynamodb", body)
+	return status, answer
 }
 
 var socketInode = regexp.MustCompile(`^socket:\[(\d+)\]$`)

@@ -16,7 +16,8 @@ import (
 )
 
 // One call in twenty fails, before or after it took effect, alone or as one
-// entry of a batch. Every task that was accepted comes to an end, once.
+// entry of a batch. Every task that was accepted comes to the end that it has
+// without them.
 func TestFaults(t *testing.T) {
 	const tasks = 500
 	r := newReceiver(t)

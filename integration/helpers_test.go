@@ -49,6 +49,18 @@ func submit(t *testing.T, url string, change ...func(*client.SubmitRequest)) *cl
 	return task
 }
 
+// await takes a value from a channel, and fails when none comes.
+func await[T any](t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-time.After(patience):
+		t.Fatalf("nothing happened within %s", patience)
+		panic("unreachable")
+	}
+}
+
 // eventually polls until check is content, and fails with what it last said.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()
@@ -334,8 +346,8 @@ func quiet(queueURL string) func() error {
 	}
 }
 
-// roundTrip signs a request and returns the answer's status and body.
-func roundTrip(t *testing.T, req *http.Request, service string, body []byte) (int, string) {
+// roundTrip signs a request and sends it.
+func roundTrip(t *testing.T, req *http.Request, service string, body []byte) (status int, header http.Header, answer string) {
 	t.Helper()
 	creds, err := stack.cfg.Credentials.Retrieve(t.Context())
 	if err != nil {
@@ -350,9 +362,9 @@ func roundTrip(t *testing.T, req *http.Request, service string, body []byte) (in
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(answer)
+	return resp.StatusCode, resp.Header, string(raw)
 }

@@ -137,7 +137,7 @@ func TestCanceled(t *testing.T) {
 		}
 	}
 	running := submit(t, r.URL+"/hold")
-	<-r.held
+	await(t, r.held)
 	task, err := stack.api.Cancel(t.Context(), running.ID)
 	if err != nil || task.Status != client.Running || !task.CancelRequested {
 		t.Errorf("cancel of a running task: %+v, %v, want running with cancel_requested", task, err)
@@ -155,7 +155,7 @@ func TestCanceledAfterFailure(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
 	task := submit(t, r.URL+"/hold/then")
-	<-r.held
+	await(t, r.held)
 	if _, err := stack.api.Cancel(t.Context(), task.ID); err != nil {
 		t.Fatal(err)
 	}

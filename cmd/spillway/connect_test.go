@@ -179,7 +179,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t)
 	good := func(ta *testApp) {
-		ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"ApiUrl": api.url})
+		ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"ApiUrl": api.url, "Version": "0.1.0"})
 	}
 	tests := []struct {
 		name string
@@ -188,7 +188,7 @@ func TestDoctor(t *testing.T) {
 		want map[string]string // grade of each check
 		text string
 	}{
-		{"well", nil, exitOK, map[string]string{"version": "ok", "endpoint": "ok", "region": "ok", "credentials": "ok", "stack": "ok", "api": "ok", "clock": "ok"}, "arn:aws:iam::123456789012:user/me"},
+		{"well", nil, exitOK, map[string]string{"version": "ok", "endpoint": "ok", "region": "ok", "credentials": "ok", "stack": "ok", "stack version": "ok", "api": "ok", "clock": "ok"}, "arn:aws:iam::123456789012:user/me"},
 		{"local", func(ta *testApp) { ta.cfg = aws.Config{BaseEndpoint: aws.String("http://127.0.0.1:4566")} }, exitOK, map[string]string{"region": "ok", "credentials": "ok"}, "test/test"},
 		{"no credentials", func(ta *testApp) { ta.cfg.Credentials = nil }, exitFailed, map[string]string{"credentials": "fail", "stack": "warn", "api": "warn", "clock": "warn"}, "aws configure"},
 		{"refused credentials", func(ta *testApp) {
@@ -204,6 +204,9 @@ func TestDoctor(t *testing.T) {
 		{"rolled back", func(ta *testApp) {
 			ta.stack = stackOf("spillway", "UPDATE_ROLLBACK_COMPLETE", map[string]string{"ApiUrl": api.url})
 		}, exitOK, map[string]string{"stack": "warn", "api": "ok"}, "undone"},
+		{"old stack", func(ta *testApp) {
+			ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"ApiUrl": api.url})
+		}, exitOK, map[string]string{"stack": "ok", "stack version": "warn", "api": "ok"}, "does not say"},
 		{"in progress", func(ta *testApp) {
 			ta.stack = stackOf("spillway", "UPDATE_IN_PROGRESS", map[string]string{"ApiUrl": api.url})
 		}, exitOK, map[string]string{"stack": "warn"}, "wait"},
@@ -268,6 +271,31 @@ func TestDoctorWithAddress(t *testing.T) {
 		t.Error(code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "not asked for", "not tried")
+}
+
+func TestStackVersion(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ deployed, program, grade, todo string }{
+		{"0.1.0", "v0.1.0", gradeOK, ""},
+		{"0.2.0-rc.1", "v0.2.0-rc.1", gradeOK, ""},
+		{"0.2.0", "v0.1.0", gradeWarn, "/cmd/spillway@v0.2.0`"},
+		{"0.1.0", "v0.2.0", gradeWarn, "`make deploy` in a checkout of v0.2.0"},
+		{"0.2.0", "v0.2.0-rc.1", gradeWarn, "@v0.2.0`"},
+		{"", "v0.1.0", gradeWarn, "make deploy"},
+		{"", "(devel)", gradeWarn, "make deploy"},
+		// Development builds, as https://go.dev/ref/mod#pseudo-versions has them.
+		{"0.2.0", "(devel)", gradeOK, ""},
+		{"0.2.0", "v0.0.0-20261122082224-626f8e0abcde", gradeOK, ""},
+		{"0.2.0", "v0.1.1-0.20261122082224-626f8e0abcde+dirty", gradeOK, ""},
+		{"0.2.0", "v0.2.0-rc.1.0.20261122082224-626f8e0abcde", gradeOK, ""},
+		{"0.2.0", "v0.1.0+dirty", gradeOK, ""},
+	} {
+		r := &report{OK: true}
+		checkStackVersion(r, tt.deployed, tt.program)
+		if c := r.Checks[0]; c.Grade != tt.grade || !strings.Contains(c.Todo, tt.todo) || (c.Todo == "") != (tt.grade == gradeOK) {
+			t.Errorf("stack %q, program %s: %+v", tt.deployed, tt.program, c)
+		}
+	}
 }
 
 func TestClock(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -96,6 +97,7 @@ func (a *app) checkStack(ctx context.Context, r *report) {
 		return
 	}
 	a.target.apiURL = u
+	defer checkStackVersion(r, s.outputs["Version"], buildVersion().Version)
 	switch {
 	case strings.HasSuffix(s.status, "_IN_PROGRESS"):
 		r.add("stack", gradeWarn, found, "it is being changed: wait for the deployment to end")
@@ -105,6 +107,27 @@ func (a *app) checkStack(ctx context.Context, r *report) {
 		r.add("stack", gradeFail, found, "the deployment did not work out: see the stack's events for why, then `make deploy` again")
 	default:
 		r.add("stack", gradeOK, found, "")
+	}
+}
+
+// developed matches what the Go toolchain calls a program that is not a
+// release: a build in a checkout, of a commit, or of changed files.
+var developed = regexp.MustCompile(`^\(devel\)$|[-.]\d{14}-[0-9a-f]{12}(\+|$)|\+dirty$`)
+
+// checkStackVersion compares the template that was deployed, "0.1.0", with this
+// program, "v0.1.0".
+func checkStackVersion(r *report, deployed, program string) {
+	const name, install = "stack version", "go install github.com/spillway-go/spillway/cmd/spillway@v"
+	switch {
+	case deployed == "":
+		r.add(name, gradeWarn, "the stack does not say", "its template is older than this program: deploy the newer one with `make deploy`")
+	case developed.MatchString(program):
+		r.add(name, gradeOK, deployed+"; not compared, this program is a development build", "")
+	case "v"+deployed == program:
+		r.add(name, gradeOK, deployed, "")
+	default:
+		r.add(name, gradeWarn, deployed+", and this program is "+program, fmt.Sprintf(
+			"bring the older one up: the program with `%s%s`, or the stack with `make deploy` in a checkout of %s", install, deployed, program))
 	}
 }
 

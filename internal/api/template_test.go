@@ -3,12 +3,15 @@ package api
 import (
 	"encoding/json"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/pkg/intake"
 )
 
 // template reads /template.yaml.
@@ -84,22 +87,23 @@ func TestTemplateRoutes(t *testing.T) {
 	}
 }
 
-// API Gateway's own errors have the form of ours.
+// API Gateway's own errors have the form of ours. No emulator uses these texts.
 func TestTemplateErrors(t *testing.T) {
 	t.Parallel()
 	responses, _ := dig(template(t), "Resources", "Api", "Properties", "GatewayResponses").(object)
-	if len(responses) == 0 {
-		t.Fatal("the template has no gateway responses")
-	}
-	own := maps.Clone(statuses)
-	own["forbidden"], own["too_many_requests"] = 403, 429
-	for name, r := range responses {
-		status, _ := dig(r, "StatusCode").(json.Number)
-		headers, _ := dig(r, "ResponseParameters", "Headers").(object)
-		text, _ := dig(r, "ResponseTemplates", "application/json").(string)
-		if headers["Content-Type"] != "'application/problem+json'" {
-			t.Errorf("%s: content type %v", name, headers["Content-Type"])
+	for _, rest := range []string{"DEFAULT_4XX", "DEFAULT_5XX"} {
+		if responses[rest] == nil {
+			t.Errorf("no %s: what has no response of its own would be answered in API Gateway's form", rest)
 		}
+	}
+	want := maps.Clone(statuses)
+	want["forbidden"], want["too_many_requests"] = http.StatusForbidden, http.StatusTooManyRequests
+	for _, code := range []string{intake.CodeUnknownType, intake.CodeKeyReused, codeFinished} { // only the functions know
+		delete(want, code)
+	}
+	got := map[string]int{}
+	for name, r := range responses {
+		text, _ := dig(r, "ResponseTemplates", "application/json").(string)
 		if err := document().check(text, "components", "schemas", "Problem"); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -108,12 +112,27 @@ func TestTemplateErrors(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
 			t.Fatal(err)
 		}
-		if strconv.Itoa(p.Status) != status.String() || own[p.Code] != p.Status {
+		got[p.Code] = p.Status
+		if status, _ := dig(r, "StatusCode").(json.Number); strconv.Itoa(p.Status) != status.String() {
 			t.Errorf("%s: status %s, body %s", name, status, text)
 		}
-		if p.Status == 429 && headers["Retry-After"] == nil {
-			t.Errorf("%s has no Retry-After", name)
+		if p.Type != "about:blank" || p.Title != http.StatusText(p.Status) || p.Detail == "" {
+			t.Errorf("%s: body %s, want the title %q and a detail", name, text, http.StatusText(p.Status))
 		}
+		if strings.Contains(text, "$context") {
+			t.Errorf("%s quotes API Gateway, whose messages contain ARNs", name)
+		}
+		headers := object{"Content-Type": "'application/problem+json'"}
+		switch p.Status {
+		case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+			headers["Retry-After"] = "'" + strconv.Itoa(retrySoonSeconds) + "'"
+		}
+		if diff := cmp.Diff(any(headers), dig(r, "ResponseParameters", "Headers")); diff != "" {
+			t.Errorf("%s: headers (-want +template):\n%s", name, diff)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("codes (-want +template):\n%s", diff)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 type Table interface {
 	Create(ctx context.Context, d tasktable.Draft) (*tasktable.Row, error)
 	Remember(ctx context.Context, tenant, idempotencyKey string, k tasktable.Key) (tasktable.Key, error)
+	Recall(ctx context.Context, tenant, idempotencyKey string) (tasktable.Key, error)
 	GetConsistent(ctx context.Context, id string) (*tasktable.Row, error)
 }
 
@@ -81,6 +82,10 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 	if err != nil {
 		return nil, false, err
 	}
+	if c.late {
+		row, err := in.recall(ctx, c)
+		return row, false, err
+	}
 	draft := tasktable.Draft{
 		ID: tasktable.NewID(), Tenant: r.Tenant, Type: c.Type, Priority: c.Priority, Input: c.Input,
 		Deadline: c.deadline, Delay: c.Delay,
@@ -120,6 +125,29 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 		return nil, false, fmt.Errorf("queue task %s: %w", row.ID, err)
 	}
 	return row, created, nil
+}
+
+// recall answers the repetition of a request whose deadline has passed
+// meanwhile: with its task, if there is one.
+func (in *Intake) recall(ctx context.Context, c checked) (*tasktable.Row, error) {
+	late := refuse(CodeInvalid, `"deadline" has passed`)
+	if c.IdempotencyKey == nil {
+		return nil, late
+	}
+	first, err := in.table.Recall(ctx, c.Tenant, *c.IdempotencyKey)
+	switch {
+	case errors.Is(err, tasktable.ErrNotFound):
+		return nil, late
+	case err != nil:
+		return nil, err
+	case first.Payload != c.fingerprint():
+		return nil, late
+	}
+	row, err := in.table.GetConsistent(ctx, first.TaskID)
+	if errors.Is(err, tasktable.ErrNotFound) {
+		return nil, late
+	}
+	return row, err
 }
 
 func (in *Intake) send(ctx context.Context, d tasktable.Draft, row *tasktable.Row) error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -233,6 +234,38 @@ func TestRepeatOfABegunTask(t *testing.T) {
 	if n := len(f.tasks.messages(t)); n != 1 {
 		t.Errorf("%d messages, want 1", n)
 	}
+}
+
+// A repetition that comes after the deadline still answers with its task; only
+// what is new is too late.
+func TestKeyAfterTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		deadline := time.Now().Add(time.Minute)
+		withDeadline := func(key string, d time.Time) intake.Request {
+			r := request(key)
+			r.Deadline = &d
+			return r
+		}
+		first, _ := f.submit(withDeadline("k", deadline))
+		time.Sleep(2 * time.Minute)
+		if row, created := f.submit(withDeadline("k", deadline)); row.ID != first.ID || created || row.Status != task.Expired {
+			t.Errorf("row %+v, created %t, want the first, expired", row, created)
+		}
+		for name, r := range map[string]intake.Request{
+			"new key":         withDeadline("other", deadline),
+			"another request": withDeadline("k", deadline.Add(time.Second)),
+		} {
+			_, _, err := f.Submit(t.Context(), r)
+			if refused, ok := errors.AsType[*intake.RefusedError](err); !ok || refused.Code != intake.CodeInvalid {
+				t.Errorf("%s: %v, want invalid_request", name, err)
+			}
+		}
+		if n := f.rows(); n != 1 {
+			t.Errorf("%d rows, want 1", n)
+		}
+	})
 }
 
 func TestKeyOfAForgottenTask(t *testing.T) {

@@ -49,6 +49,7 @@ type Types interface {
 type checked struct {
 	Request
 	deadline time.Time
+	late     bool // the deadline has passed: nothing new is accepted
 }
 
 // check validates a request at an instant and compacts its input.
@@ -84,6 +85,7 @@ func (r Request) check(now time.Time, types Types, maxInput int) (checked, error
 	if c.deadline, err = c.until(now); err != nil {
 		return c, err
 	}
+	c.late = !c.deadline.After(now)
 	if r.Delay < 0 || r.Delay > MaxDelay {
 		return c, refuse(CodeInvalid, `"delay" is %s; it is between 0s and %s`, r.Delay, MaxDelay)
 	}
@@ -111,9 +113,6 @@ func (r Request) until(now time.Time) (time.Time, error) {
 		}
 		return now.Add(*r.TTL), nil
 	case r.Deadline != nil:
-		if !r.Deadline.After(now) {
-			return time.Time{}, refuse(CodeInvalid, `"deadline" has passed`)
-		}
 		if r.Deadline.Sub(now) > MaxAhead {
 			return time.Time{}, refuse(CodeInvalid, `"deadline" is more than %s ahead`, MaxAhead)
 		}

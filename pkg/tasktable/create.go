@@ -122,6 +122,21 @@ func (t *Table) Remember(ctx context.Context, tenant, idempotencyKey string, k K
 	return k, nil
 }
 
+// Recall returns what an idempotency key stands for, or [ErrNotFound].
+func (t *Table) Recall(ctx context.Context, tenant, idempotencyKey string) (Key, error) {
+	consistent := true
+	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: &t.name, Key: key(keyID(tenant, idempotencyKey)), ConsistentRead: &consistent,
+	})
+	if err != nil {
+		return Key{}, fmt.Errorf("recall idempotency key: %w", err)
+	}
+	if len(out.Item) == 0 || number(out.Item, attrExpiresAt) <= time.Now().Unix() {
+		return Key{}, fmt.Errorf("recall idempotency key: %w", ErrNotFound)
+	}
+	return Key{TaskID: text(out.Item, attrTaskID), Payload: text(out.Item, attrPayload)}, nil
+}
+
 // Archive keeps data that has no other place, for example what a dead letter
 // cannot carry, for at least 15 days.
 func (t *Table) Archive(ctx context.Context, id string, data []byte) error {

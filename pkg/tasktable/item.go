@@ -23,7 +23,6 @@ const (
 	attrClaimableAt = "claimable_at"
 	attrAttempts    = "attempts"
 	attrReplays     = "replays" // absent when 0
-	attrPlanID      = "plan_id"
 	attrExpiresAt   = "expires_at"
 	attrDeadline    = "deadline"
 	attrStartedAt   = "started_at"
@@ -82,7 +81,7 @@ func parseRow(it item) *Row {
 		Status: task.Status(text(it, attrStatus)), Priority: task.Normal, Run: int(number(it, attrRun)),
 		Fence: number(it, attrFence), Settled: number(it, attrSettled), Owner: text(it, attrOwner),
 		ClaimableAt: number(it, attrClaimableAt), Attempts: int(number(it, attrAttempts)),
-		Replays: int(number(it, attrReplays)), PlanID: text(it, attrPlanID), ExpiresAt: number(it, attrExpiresAt),
+		Replays: int(number(it, attrReplays)), ExpiresAt: number(it, attrExpiresAt),
 		Deadline: number(it, attrDeadline), StartedAt: number(it, attrStartedAt), FinishedAt: number(it, attrFinishedAt),
 		Input: raw(it, attrInput), InputRef: text(it, attrInputRef), Result: raw(it, attrResult),
 		ResultRef: text(it, attrResultRef), State: raw(it, attrState), CancelRequested: it[attrCancel] != nil,

@@ -227,7 +227,6 @@ func (t *Table) rows(ctx context.Context, ids []string) (map[string]*Row, error)
 	for i, id := range ids {
 		keys[i] = key(id)
 	}
-	now := time.Now().UnixMilli()
 	for try := 0; len(keys) > 0; try++ {
 		if try == statementTries {
 			return nil, fmt.Errorf("%d rows are still unread after %d tries: the table is throttled", len(keys), try)
@@ -243,16 +242,33 @@ func (t *Table) rows(ctx context.Context, ids []string) (map[string]*Row, error)
 		if err != nil {
 			return nil, err
 		}
-		for _, it := range out.Responses[t.name] {
-			r := parseRow(it)
-			if r != nil && r.overdue(now) {
-				r = t.lapse(ctx, r)
-			}
-			if r != nil && !r.gone(now) {
-				rows[r.ID] = r
-			}
+		for _, r := range t.looked(ctx, out.Responses[t.name]) {
+			rows[r.ID] = r
 		}
 		keys = out.UnprocessedKeys[t.name].Keys
 	}
 	return rows, nil
+}
+
+// lapsesAtOnce is how many overdue rows one listing writes as expired at a
+// time: after an outage there may be a page full of them.
+const lapsesAtOnce = 10
+
+// looked is what a reader makes of the items of a listing: rows as they are
+// once the overdue ones are written as expired, without those that are gone.
+func (t *Table) looked(ctx context.Context, items []item) []*Row {
+	now := time.Now().UnixMilli()
+	all := make([]*Row, len(items))
+	var g errgroup.Group
+	g.SetLimit(lapsesAtOnce)
+	for i, it := range items {
+		if all[i] = parseRow(it); all[i] != nil && all[i].overdue(now) {
+			g.Go(func() error {
+				all[i] = t.lapse(ctx, all[i])
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // no lapse fails
+	return slices.DeleteFunc(all, func(r *Row) bool { return r == nil || r.gone(now) })
 }

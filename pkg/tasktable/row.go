@@ -25,7 +25,6 @@ type Row struct {
 	ClaimableAt     int64  // may be claimed when this is past
 	Attempts        int    // counted by settlements
 	Replays         int
-	PlanID          string
 	ExpiresAt       int64 // TTL, seconds since the Unix epoch
 	Deadline        int64
 	StartedAt       int64 // of the latest claim

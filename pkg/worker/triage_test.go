@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -15,6 +16,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/pkg/worker"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -375,6 +377,22 @@ func TestEmptyBatch(t *testing.T) {
 		resp, err := p.handler(p.ctx(), events.SQSEvent{})
 		if err != nil || resp.BatchItemFailures == nil {
 			t.Errorf("%+v, %v; want a list, never null", resp, err)
+		}
+	})
+}
+
+// A dead letter says where it comes from.
+func TestLetterNamesItsOrigin(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.post("hello", nil)
+		records := p.sqs.Receive(tasks, 1)
+		ctx := lambdacontext.NewContext(p.ctx(), &lambdacontext.LambdaContext{AwsRequestID: "request"})
+		w := worker.New(p.mux, p.table, p.queues, nil) // the defaults will do
+		if _, err := w.Handle(ctx, eventOf(records)); err != nil {
+			t.Fatal(err)
+		}
+		if f := p.letter(); f.RequestID != "request" || f.Queue != tasks || f.MessageID != records[0].MessageId || f.Attempts != 1 {
+			t.Errorf("%+v", f)
 		}
 	})
 }

@@ -134,6 +134,12 @@ var createTests = map[string]func(*fixture){
 			if err != nil || got != tt.want {
 				f.t.Errorf("%s: Remember = %+v, %v; want %+v", tt.name, got, err, tt.want)
 			}
+			if got, err := f.Recall(f.ctx(), tt.tenant, tt.key); err != nil || got != tt.want {
+				f.t.Errorf("%s: Recall = %+v, %v; want %+v", tt.name, got, err, tt.want)
+			}
+		}
+		if _, err := f.Recall(f.ctx(), f.tenant, key+"?"); !errors.Is(err, tasktable.ErrNotFound) {
+			f.t.Errorf("Recall of an unknown key = %v, want ErrNotFound", err)
 		}
 	},
 	"remember/expires": func(f *fixture) {
@@ -142,6 +148,10 @@ var createTests = map[string]func(*fixture){
 		if _, err := f.Remember(f.ctx(), f.tenant, "k", first); err != nil {
 			f.t.Fatal(err)
 		}
+		f.eventually("the key to be forgotten", func() bool {
+			_, err := f.Recall(f.ctx(), f.tenant, "k")
+			return errors.Is(err, tasktable.ErrNotFound)
+		})
 		f.eventually("the key to expire", func() bool {
 			got, err := f.Remember(f.ctx(), f.tenant, "k", second)
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 type Store interface {
 	Create(context.Context, tasktable.Draft) (*tasktable.Row, error)
 	Remember(ctx context.Context, tenant, idempotencyKey string, k tasktable.Key) (tasktable.Key, error)
+	Recall(ctx context.Context, tenant, idempotencyKey string) (tasktable.Key, error)
 	Archive(ctx context.Context, id string, data []byte) error
 
 	Claim(ctx context.Context, owner string, leaseEnd time.Time, ids []string) []tasktable.Claim
