@@ -97,7 +97,6 @@ func (a *app) checkStack(ctx context.Context, r *report) {
 		return
 	}
 	a.target.apiURL = u
-	defer checkStackVersion(r, s.outputs["Version"], buildVersion().Version)
 	switch {
 	case strings.HasSuffix(s.status, "_IN_PROGRESS"):
 		r.add("stack", gradeWarn, found, "it is being changed: wait for the deployment to end")
@@ -108,6 +107,7 @@ func (a *app) checkStack(ctx context.Context, r *report) {
 	default:
 		r.add("stack", gradeOK, found, "")
 	}
+	checkStackVersion(r, s.outputs["Version"], buildVersion().Version)
 }
 
 // developed matches what the Go toolchain calls a program that is not a

@@ -17,11 +17,15 @@ func tenant(identity events.APIGatewayRequestIdentity) string {
 	if identity.APIKeyID != "" {
 		return identity.APIKeyID
 	}
-	principal, _, _ := strings.Cut(identity.Caller, ":")
-	if principal != "" {
+	principal, session, _ := strings.Cut(identity.Caller, ":")
+	switch {
+	case principal == "":
+		return defaultTenant
+	case principal == identity.AccountID && session != "":
+		return identity.Caller // a federated user: the account's id says nothing of who
+	default:
 		return principal
 	}
-	return defaultTenant
 }
 
 // baseURL is the URL of the API that the request came in by, without a slash

@@ -273,6 +273,7 @@ func TestTenants(t *testing.T) {
 		{"another session of the role", "AROAEXAMPLE:session-2", "", "AROAEXAMPLE"},
 		{"a user", "AIDAEXAMPLE", "", "AIDAEXAMPLE"},
 		{"the account's root", "123456789012", "", "123456789012"},
+		{"a federated user", "123456789012:bob", "", "123456789012:bob"},
 		{"nobody", "", "", "default"},
 		{"a session of nobody", ":x", "", "default"},
 		{"an API key", "AROAEXAMPLE:session-1", "a1b2c3d4e5", "a1b2c3d4e5"},

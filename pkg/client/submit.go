@@ -86,9 +86,10 @@ func (c *Client) Submit(ctx context.Context, r SubmitRequest) (*Task, error) {
 
 // submitUnknown reports whether a failed submit may have left a task behind.
 func (o outcome) submitUnknown() bool {
-	if e, ok := errors.AsType[*APIError](o.err); ok && e.Status >= 400 && e.Status < 500 &&
-		e.Status != http.StatusTooManyRequests {
-		return false // refused for what it says: an earlier attempt was, too
+	for _, refused := range []error{ErrInvalidRequest, ErrUnknownTaskType, ErrInputTooLarge, ErrUnsupportedMediaType, ErrIdempotencyKeyReused} {
+		if errors.Is(o.err, refused) {
+			return false // for what it says: an earlier attempt was, too
+		}
 	}
 	return o.unknown
 }

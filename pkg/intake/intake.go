@@ -115,6 +115,9 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 	if err != nil {
 		return nil, false, err
 	}
+	if row.Tenant != r.Tenant || row.Type != r.Type {
+		return nil, false, fmt.Errorf("task %s is somebody else's", row.ID)
+	}
 	// Whoever meets a row that no worker has touched cannot know whether its
 	// message was ever sent, and sends it: a second message is harmless, an
 	// acknowledged task without one is lost.

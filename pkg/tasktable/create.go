@@ -2,6 +2,7 @@ package tasktable
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -28,8 +29,11 @@ type Draft struct {
 	Delay    time.Duration // not to be claimed before
 }
 
-// NewID returns a task id: a ULID, so that ids sort by creation time.
-func NewID() string { return ulid.Make().String() }
+// NewID returns a task id: a ULID, so that ids sort by creation time. Its random
+// part comes from the system, so that no two environments draw the same.
+func NewID() string { return ulid.MustNew(ulid.Now(), entropy).String() }
+
+var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
 
 // row is the row that n is created as, and whether its input needs an item of
 // its own.

@@ -74,12 +74,18 @@ func (j *job) holdBack(row *tasktable.Row) {
 	j.backAt(row.ClaimableAt)
 }
 
+// replays reports whether the message was sent for a newer run of a task that
+// has ended and may be run again.
+func (j *job) replays(row *tasktable.Row) bool {
+	return j.msg.Run > row.Run && row.Status.CanBecome(task.Queued)
+}
+
 // replayed deals with the message of a task that has ended. If its run is
 // above the row's and the task may be replayed, it makes the replay's write
 // and reports that the row has to be looked at again. Else the message is a
 // duplicate.
 func (s *shift) replayed(ctx context.Context, j *job, row *tasktable.Row) (again bool) {
-	if j.msg.Run <= row.Run || !row.Status.CanBecome(task.Queued) {
+	if !j.replays(row) {
 		j.ack()
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -12,7 +13,8 @@ import (
 // handBack arranges for the returning jobs among those given. Every receive
 // counts for SQS, so a message that was received half as often as the redrive
 // policy allows is replaced by a fresh copy: being handed back never makes a
-// dead letter.
+// dead letter. One that has used up its hops stays, and has the other half of
+// its receives left; only a message that nobody can read is rejected then.
 func (s *shift) handBack(ctx context.Context, jobs []*job) {
 	ctx, cancel := s.closing(ctx)
 	defer cancel()
@@ -22,7 +24,8 @@ func (s *shift) handBack(ctx context.Context, jobs []*job) {
 			worn = append(worn, j)
 		}
 	}
-	s.reject(ctx, s.moveTo(ctx, s.source, worn), codeHops, "the message was handed back too often")
+	unread := slices.DeleteFunc(s.moveTo(ctx, s.source, worn), func(j *job) bool { return j.msg.TaskID != "" })
+	s.reject(ctx, unread, codeHops, "the message was handed back too often")
 	s.hide(ctx, jobs)
 }
 

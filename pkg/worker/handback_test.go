@@ -147,7 +147,7 @@ func TestHopsExhausted(t *testing.T) {
 			p.table.Claim(p.ctx(), tasktable.NewOwner(), time.Now().Add(time.Hour), []string{id})
 			p.deliver(p.wear(50))
 			p.has(id, task.Running, 0)
-			p.holds(map[string]int{dead: 1})
+			p.holds(map[string]int{tasks: 1}) // its task lives: it stays, for the other half of its receives
 		})
 	})
 	t.Run("and the dead-letter queue is down", func(t *testing.T) {
@@ -242,5 +242,71 @@ func TestQueueEntriesFail(t *testing.T) {
 		p.has(ids[2], task.DeadLettered, 1)
 		p.drain()
 		p.has(ids[1], task.DeadLettered, 1)
+	})
+}
+
+// The queue's name in the record decides which queue's rules hold.
+func TestRecordOfAnotherQueue(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.handle(func(context.Context, in) (any, error) { return nil, nil })
+		id := p.submit(func(s *submitted) { s.queue = backlog })
+		time.Sleep(time.Hour - time.Minute)
+		p.chaos.reset()
+		p.drain()
+		p.has(id, task.Succeeded, 1)
+		p.calls(map[string]int{"UpdateItem": 2}) // it is not moved
+	})
+}
+
+// Three failures on the tasks queue, and the task waits in the backlog queue.
+func TestThreeFailuresMoveToTheBacklog(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.handle(func(ctx context.Context, _ in) (any, error) {
+			if task.Current(ctx).Attempt < 5 {
+				return nil, task.RetryAfter(20*time.Second, errFlaky)
+			}
+			return nil, nil
+		})
+		id := p.submit()
+		for attempt := 1; attempt <= 3; attempt++ {
+			p.holds(map[string]int{tasks: 1})
+			p.wait()
+			p.batch(1)
+			p.has(id, task.Queued, attempt)
+		}
+		p.holds(map[string]int{backlog: 1})
+		m := p.only(backlog)
+		if m.Receives != 0 || m.Attribute(workqueue.AttrHops) != "1" {
+			t.Errorf("%+v", m)
+		}
+		if at := m.VisibleAt.UnixMilli(); at < p.row(id).ClaimableAt || time.Until(m.VisibleAt) > 21*time.Second {
+			t.Errorf("it is visible in %v", time.Until(m.VisibleAt))
+		}
+		p.wait()
+		p.invoke(backlog)
+		if m := p.only(backlog); m.Attribute(workqueue.AttrHops) != "1" {
+			t.Errorf("it was moved from the backlog queue: %+v", m)
+		}
+		p.drain()
+		p.has(id, task.Succeeded, 5)
+		p.holds(nil)
+	})
+}
+
+func TestBacklogQueueDown(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.opts.BacklogFailures = 1
+		p.handle(func(ctx context.Context, _ in) (any, error) {
+			if task.Current(ctx).Attempt < 2 {
+				return nil, errFlaky
+			}
+			return nil, nil
+		})
+		id := p.submit()
+		p.chaos.nth("SendMessage", 1, before)
+		p.batch(1)
+		p.holds(map[string]int{tasks: 1})
+		p.drain()
+		p.has(id, task.Succeeded, 2)
 	})
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -27,10 +28,18 @@ type job struct {
 	fate fate
 	at   time.Time // when it comes back
 
+	refusal string // why the message cannot be read
+
 	// The ledger's; ledger.mu must be held.
 	begun      bool // the handler has run, or is running
 	cancelSeen bool // a checkpoint told the handler that a cancel was requested
 	over       bool // there is a verdict
+}
+
+// unclaimed are the jobs whose tasks are not ours, so that no settlement,
+// which may be under way, decides about them.
+func (s *shift) unclaimed() []*job {
+	return slices.DeleteFunc(slices.Clone(s.jobs), func(j *job) bool { return j.row != nil })
 }
 
 func (j *job) ack() { j.fate = acknowledged }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,7 +26,7 @@ func (s *shift) reject(ctx context.Context, jobs []*job, code, reason string) {
 	failures := make([]task.Failure, len(jobs))
 	attempts := make([]int, len(jobs))
 	for i, j := range jobs {
-		failures[i], attempts[i] = task.Failure{Code: code, Message: reason}, workqueue.Receives(j.rec)
+		failures[i], attempts[i] = task.Failure{Code: code, Message: cmp.Or(j.refusal, reason)}, workqueue.Receives(j.rec)
 	}
 	for i, err := range s.sendLetters(ctx, jobs, failures, attempts) {
 		id := slog.String("message_id", jobs[i].rec.MessageId)
@@ -35,6 +36,7 @@ func (s *shift) reject(ctx context.Context, jobs []*job, code, reason string) {
 			continue
 		}
 		s.log.WarnContext(ctx, "message rejected", id, slog.String("code", code))
+		s.rejected++
 		jobs[i].ack()
 	}
 }

@@ -212,7 +212,8 @@ func TestReplayFails(t *testing.T) {
 	}
 }
 
-// A replay whose task is past its deadline makes it expired.
+// A replay that comes after its task's deadline is refused: the task stays
+// dead-lettered, with its error, and so does the message.
 func TestReplayPastTheDeadline(t *testing.T) {
 	bubble(t, func(p *pipeline) {
 		p.opts.MaxAttempts = 1
@@ -223,8 +224,14 @@ func TestReplayPastTheDeadline(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		p.replay()
 		p.drain()
-		p.has(id, task.Expired, 0)
-		p.holds(nil)
+		p.has(id, task.DeadLettered, 1)
+		p.holds(map[string]int{dead: 1})
+		if f := p.letter(); f.Code != "deadline_passed" {
+			t.Errorf("%+v", f)
+		}
+		if r := p.row(id); r.Code != "flaky" {
+			t.Errorf("the row's error is %q now", r.Code)
+		}
 	})
 }
 

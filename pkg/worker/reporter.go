@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/task"
@@ -35,6 +36,9 @@ func (r reporter) Checkpoint(ctx context.Context, state json.RawMessage) error {
 	return nil
 }
 
+// errRenewal is what a handler gets when the table did not take its progress.
+var errRenewal = task.Code("lease_renewal_failed", errors.New("the lease could not be renewed"))
+
 // renew moves the end of the lease and lets the message stay hidden as long.
 func (r reporter) renew(ctx context.Context, with tasktable.Renewal) (*tasktable.Row, error) {
 	end := r.s.lease()
@@ -43,7 +47,9 @@ func (r reporter) renew(ctx context.Context, with tasktable.Renewal) (*tasktable
 		return nil, task.ErrLeaseLost
 	}
 	if err != nil {
-		return nil, err
+		// What the table says names it; the task's error is for its caller.
+		r.s.log.ErrorContext(ctx, "lease not renewed", slog.String("task_id", r.j.row.ID), slog.Any("error", err))
+		return nil, errRenewal
 	}
 	// If this fails, the message may be received early and is handed back then.
 	_ = r.s.source.ChangeVisibility(ctx, []workqueue.Visibility{{Receipt: r.j.rec.ReceiptHandle, After: time.Until(end) + leaseSlack}})

@@ -123,6 +123,9 @@ func (s *shift) logVerdict(ctx context.Context, v *verdict) {
 		s.log.WarnContext(ctx, "lease lost: a newer worker owns the task", attrs...)
 	case v.step == bury || v.begun && (v.step == retry || v.step == fail):
 		f := v.failure()
+		if f.Code == task.CodeInvalidInput {
+			f.Message = "" // quotes the input
+		}
 		s.log.WarnContext(ctx, "attempt failed", append(attrs, slog.Int("attempt", v.attempts()), slog.String("code", f.Code),
 			slog.String("message", f.Message), slog.Bool("retryable", f.Retryable))...)
 	case v.err != nil && !v.begun && !errors.Is(v.err, batch.ErrNotBegun):

@@ -31,7 +31,8 @@ type shift struct {
 	ready  []*job // claimed
 	alone  []*job // claimed, and the last worker vanished
 
-	ledger ledger
+	rejected int // messages without a task of ours
+	ledger   ledger
 }
 
 func (w *Worker) newShift(ctx context.Context, records []events.SQSMessage) *shift {

@@ -38,6 +38,7 @@ func (s *shift) read(ctx context.Context) (foreign []*job) {
 		j.msg, err = workqueue.DecodeRecord(j.rec)
 		if notOurs, ok := errors.AsType[*workqueue.ForeignError](err); ok {
 			s.log.WarnContext(ctx, "foreign message", slog.String("message_id", j.rec.MessageId), slog.String("reason", notOurs.Reason))
+			j.refusal = notOurs.Error()
 			foreign = append(foreign, j)
 		} else if err != nil {
 			s.log.WarnContext(ctx, "message handed back", slog.String("message_id", j.rec.MessageId), slog.Any("error", err))
@@ -76,14 +77,15 @@ func (s *shift) expire(ctx context.Context, jobs []*job) {
 	if len(jobs) == 0 {
 		return
 	}
-	var absent []*job
+	var absent, late []*job
 	for i, c := range s.w.table.Expire(ctx, ids(jobs)) {
 		j := jobs[i]
 		switch {
+		case c.Outcome == tasktable.Finished && j.replays(c.Row):
+			// Running it is too late. As a dead letter it keeps its history.
+			late = append(late, j)
 		case c.Outcome == tasktable.Finished:
-			if s.replayed(ctx, j, c.Row) {
-				j.back(0) // to be expired in its new run
-			}
+			j.ack()
 		case c.Outcome == tasktable.Held && c.Row.ClaimableAt < s.start.UnixMilli():
 			s.wanted = append(s.wanted, j) // its own deadline is later than the message's
 		case c.Outcome == tasktable.Held:
@@ -95,6 +97,7 @@ func (s *shift) expire(ctx context.Context, jobs []*job) {
 		}
 	}
 	s.rejectAbsent(ctx, absent)
+	s.reject(ctx, late, "deadline_passed", "the message came back after its task's deadline")
 }
 
 func ids(jobs []*job) []string {

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestForeignMessages(t *testing.T) {
 				p.batch(1)
 				p.holds(map[string]int{dead: 1})
 				letter := p.only(dead)
-				if f := p.letter(); f.Code != workqueue.CodeForeign || letter.Body != body || letter.Attribute("own_1") != "ünïque" {
+				if f := p.letter(); f.Code != workqueue.CodeForeign || !strings.HasPrefix(f.Message, "not a task message: ") || letter.Body != body || letter.Attribute("own_1") != "ünïque" {
 					t.Errorf("%+v, body %q", f, letter.Body)
 				}
 				p.calls(map[string]int{"SendMessage": 1})
@@ -394,5 +395,42 @@ func TestLetterNamesItsOrigin(t *testing.T) {
 		if f := p.letter(); f.RequestID != "request" || f.Queue != tasks || f.MessageID != records[0].MessageId || f.Attempts != 1 {
 			t.Errorf("%+v", f)
 		}
+	})
+}
+
+// The text of an error reaches attributes of the dead letter, where SQS takes
+// neither control characters nor U+FFFE nor broken UTF-8.
+func TestIllegalCharactersInAnError(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.opts.MaxAttempts = 1
+		p.handle(func(context.Context, in) (any, error) {
+			return nil, task.Code("c\x00de", errors.New("a\x00b\uFFFEc\xffd\x1b[31m"))
+		})
+		id := p.submit()
+		p.drain()
+		p.has(id, task.DeadLettered, 1)
+		p.holds(map[string]int{dead: 1})
+		if f := p.letter(); f.Code == "" || !strings.HasPrefix(f.Message, "a") || strings.ContainsAny(f.Code+f.Message, "\x00\uFFFE\x1b") {
+			t.Errorf("%+v", f)
+		}
+		if r := p.row(id); strings.ContainsAny(r.Code, "\x00") {
+			t.Errorf("the row's code is %q", r.Code)
+		}
+	})
+}
+
+// What the ledger has taken on is its own: a settlement that is under way while
+// the rest of the batch is still being sorted decides alone about its message.
+func TestSettlingBesideTriage(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.unwanted()
+		p.opts.SettleWithin = time.Nanosecond
+		overdue := p.submit(func(s *submitted) { s.draft.Deadline = time.Now().Add(time.Second) })
+		held := p.submit()
+		p.table.Claim(p.ctx(), tasktable.NewOwner(), time.Now().Add(time.Hour), []string{held})
+		time.Sleep(2 * time.Second)
+		p.batch(2)
+		p.has(overdue, task.Expired, 0)
+		p.holds(map[string]int{tasks: 1})
 	})
 }

@@ -75,10 +75,10 @@ func (w *Worker) Handle(ctx context.Context, ev events.SQSEvent) (events.SQSEven
 	defer cancel()
 	s.triage(ctx)
 	s.claim(ctx)
-	s.handBack(ctx, s.jobs) // what is not ours should not wait for the handlers
+	s.handBack(ctx, s.unclaimed()) // these should not wait for the handlers
 	s.work(ctx)
 	resp, err := batch.Response(ev.Records, func(i int) bool { return s.jobs[i].fate != acknowledged })
 	w.opts.Logger.InfoContext(ctx, "batch done", slog.Int("records", len(ev.Records)),
-		slog.Int("begun", s.ledger.begun()), slog.Int("back", len(resp.BatchItemFailures)))
+		slog.Int("begun", s.ledger.begun()), slog.Int("back", len(resp.BatchItemFailures)), slog.Int("rejected", s.rejected))
 	return resp, err
 }

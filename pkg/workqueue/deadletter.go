@@ -109,7 +109,7 @@ func nextRun(rec *events.SQSMessage, run int) (Message, string, bool) {
 		return Message{}, "", false
 	}
 	text, ok := replaceRun(rec.Body, run+1)
-	m.Run = run + 1
+	m.Run, m.Hops = run+1, 0 // a new run, with all its hops
 	return m, text, ok
 }
 
