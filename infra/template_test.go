@@ -87,7 +87,26 @@ func TestSizesFitTogether(t *testing.T) {
 	}
 }
 
-var stage = regexp.MustCompile(`(?m)^\[(\w+)\.deploy\.parameters\]\n(?:[^\[\n].*\n)*?parameter_overrides = "(.*)"`)
+var stage = regexp.MustCompile(`(?m)^\[(\w+)\.deploy\.parameters\]\n(?:[^\[\n].*\n)*?parameter_overrides = ["'](.*)["']$`)
+
+// SAM keeps the previous value of a parameter that is not named, so the stages on AWS name what only local ones may set.
+func TestStagesOnAwsResetLocalSettings(t *testing.T) {
+	stages := 0
+	for _, m := range stage.FindAllStringSubmatch(read(t, "samconfig.toml"), -1) {
+		if m[1] != "staging" && m[1] != "production" {
+			continue
+		}
+		stages++
+		for _, want := range []string{`EndpointUrl=""`, "Size=standard", "AllowPrivateWebhookTargets=false"} {
+			if !slices.Contains(strings.Fields(m[2]), want) {
+				t.Errorf("%s does not set %s", m[1], want)
+			}
+		}
+	}
+	if stages != 2 {
+		t.Errorf("%d stages on AWS, want 2", stages)
+	}
+}
 
 // A webhook delivery that takes all its time must leave the worker some to write down how it ended, in every stage.
 func TestWebhookTimeoutFits(t *testing.T) {
