@@ -52,13 +52,13 @@ func submit(t *testing.T, url string, change ...func(*client.SubmitRequest)) *cl
 // await takes a value from a channel, and fails when none comes.
 func await[T any](t *testing.T, ch <-chan T) T {
 	t.Helper()
+	var v T
 	select {
-	case v := <-ch:
-		return v
+	case v = <-ch:
 	case <-time.After(patience):
 		t.Fatalf("nothing happened within %s", patience)
-		panic("unreachable")
 	}
+	return v
 }
 
 // eventually polls until check is content, and fails with what it last said.
