@@ -55,7 +55,7 @@ func (s *Status) get(ctx context.Context, r *request) response {
 		return failure(ctx, tasktable.ErrNotFound)
 	}
 	var wait time.Duration
-	if text, given := r.QueryStringParameters["wait"]; given {
+	if text := r.QueryStringParameters["wait"]; text != "" {
 		var err error
 		if wait, err = time.ParseDuration(text); err != nil || wait < 0 || wait > maxWait {
 			return failure(ctx, invalid(`"wait" is a duration from 0s to %s`, maxWait))
@@ -139,20 +139,19 @@ func query(r *request) (tasktable.Query, error) {
 	q := tasktable.Query{
 		Tenant: tenant(r.RequestContext.Identity), Type: params["type"], Status: task.Status(params["status"]), Limit: defaultLimit,
 	}
-	if text, given := params["type"]; given && text == "" {
-		return q, invalid(`"type" is empty; leave it out to list tasks of all types`)
-	}
-	if _, given := params["status"]; given && !q.Status.Known() {
+	// An empty parameter is one that is not given: ?cursor= is how a loop over
+	// pages begins.
+	if q.Status != "" && !q.Status.Known() {
 		return q, invalid(`"status" is one of %s`, strings.Join(statusNames(), ", "))
 	}
-	if text, given := params["limit"]; given {
+	if text := params["limit"]; text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxLimit {
 			return q, invalid(`"limit" is a number from 1 to %d`, maxLimit)
 		}
 		q.Limit = n
 	}
-	if text, given := params["cursor"]; given {
+	if text := params["cursor"]; text != "" {
 		id, ok := decodeCursor(text)
 		if !ok {
 			return q, invalid(`"cursor" is not one that a page of this API has given`)
