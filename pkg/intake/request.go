@@ -6,11 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
 // Bounds of a request.
@@ -24,8 +24,6 @@ const (
 	MaxKey = 128
 	// MaxInput is the size of the largest input that any configuration takes.
 	MaxInput = 262144
-
-	maxTenant = 128
 )
 
 // Request is a task that somebody hands in.
@@ -55,8 +53,8 @@ type checked struct {
 // check validates a request at an instant and compacts its input.
 func (r Request) check(now time.Time, types Types, maxInput int) (checked, error) {
 	c := checked{Request: r}
-	if !visible(r.Tenant, maxTenant) { // what a message can carry
-		return c, refuse(CodeInvalid, "the tenant must be 1 to %d visible ASCII characters", maxTenant)
+	if !task.VisibleASCII(r.Tenant, workqueue.MaxTenant) { // what a message can carry
+		return c, refuse(CodeInvalid, "the tenant must be 1 to %d visible ASCII characters", workqueue.MaxTenant)
 	}
 	if r.Type == "" {
 		return c, refuse(CodeInvalid, `"type" is missing`)
@@ -89,7 +87,7 @@ func (r Request) check(now time.Time, types Types, maxInput int) (checked, error
 	if r.Delay < 0 || r.Delay > MaxDelay {
 		return c, refuse(CodeInvalid, `"delay" is %s; it is between 0s and %s`, r.Delay, MaxDelay)
 	}
-	if r.IdempotencyKey != nil && !visible(*r.IdempotencyKey, MaxKey) {
+	if r.IdempotencyKey != nil && !task.VisibleASCII(*r.IdempotencyKey, MaxKey) {
 		return c, refuse(CodeInvalid, "Idempotency-Key must be 1 to %d visible ASCII characters", MaxKey)
 	}
 	err = types.Check(r.Type, input)
@@ -130,14 +128,6 @@ func (c checked) fingerprint() string {
 	// Encoding strings, times and valid JSON into a hash cannot fail.
 	_ = enc.Encode([]any{c.Type, c.Priority, c.Deadline, c.TTL, c.Delay, c.Input})
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// visible reports whether s is 1 to limit visible ASCII characters.
-func visible(s string, limit int) bool {
-	if s == "" || len(s) > limit {
-		return false
-	}
-	return strings.IndexFunc(s, func(r rune) bool { return r < 0x21 || r > 0x7E }) < 0
 }
 
 var errNotUTF8 = errors.New("invalid UTF-8")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -18,10 +17,31 @@ var ErrUnknownType = errors.New("unknown task type")
 // a task is accepted and again before its handler runs, and must not block.
 type Validator interface{ Validate() error }
 
-// typeName is the form of a task type: lower-case words joined by dots.
-var typeName = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
+// MaxType is the length of the longest task type, in bytes.
+const MaxType = 64
 
-const maxTypeName = 64
+// LegalType reports whether name has the form of a task type: words of
+// lower-case letters, digits and underscores that begin with a letter, joined
+// by dots, at most [MaxType] bytes in all.
+func LegalType(name string) bool {
+	if name == "" || len(name) > MaxType {
+		return false
+	}
+	start := true // of a word
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case c >= 'a' && c <= 'z':
+			start = false
+		case !start && (c == '_' || c >= '0' && c <= '9'):
+		case !start && c == '.':
+			start = true
+		default:
+			return false
+		}
+	}
+	return !start
+}
 
 // handler is a typed function with its types erased.
 type handler struct {
@@ -55,8 +75,8 @@ func Concurrency(n int) HandleOption {
 // fn is not called. It panics on a malformed or repeated name, which is a
 // mistake in the program.
 func Handle[In, Out any](m *Mux, name string, fn func(context.Context, In) (Out, error), opts ...HandleOption) {
-	if !typeName.MatchString(name) || len(name) > maxTypeName {
-		panic(fmt.Sprintf("task: %q is not a task type: lower-case words joined by dots, at most %d bytes", name, maxTypeName))
+	if !LegalType(name) {
+		panic(fmt.Sprintf("task: %q is not a task type: lower-case words joined by dots, at most %d bytes", name, MaxType))
 	}
 	if _, ok := m.handlers[name]; ok {
 		panic(fmt.Sprintf("task: type %q has a handler already", name))
@@ -127,7 +147,7 @@ func (m *Mux) Run(ctx context.Context, name string, input json.RawMessage) (json
 func (m *Mux) lookup(name string) (handler, error) {
 	h, ok := m.handlers[name]
 	if !ok {
-		return handler{}, fmt.Errorf("%w %q: known are %s", ErrUnknownType, CleanText(name, maxTypeName), strings.Join(m.Types(), ", "))
+		return handler{}, fmt.Errorf("%w %q: known are %s", ErrUnknownType, CleanText(name, MaxType), strings.Join(m.Types(), ", "))
 	}
 	return h, nil
 }

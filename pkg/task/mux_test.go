@@ -174,3 +174,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestLegalType(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"a": true, "webhook.deliver": true, "a_1.b2._": false, "a1_.b": true, "a.b.c": true, strings.Repeat("a", task.MaxType): true,
+		"": false, ".": false, "a.": false, ".a": false, "a..b": false, "1a": false, "_a": false, "A": false, "a-b": false,
+		"a b": false, "a.1": false, "ä": false, "a\n": false, strings.Repeat("a", task.MaxType+1): false,
+	} {
+		if got := task.LegalType(name); got != want {
+			t.Errorf("LegalType(%q) = %t", name, got)
+		}
+	}
+}
+
+func TestVisibleASCII(t *testing.T) {
+	t.Parallel()
+	for s, want := range map[string]bool{
+		"!": true, "~": true, "abcd": true, "": false, "abcde": false, "a b": false, "a\x7f": false, "\t": false, "é": false, "a\xff": false,
+	} {
+		if got := task.VisibleASCII(s, 4); got != want {
+			t.Errorf("VisibleASCII(%q, 4) = %t", s, got)
+		}
+	}
+}

@@ -30,3 +30,17 @@ func CleanText(s string, limit int) string {
 	}
 	return clean[:cut] + "…"
 }
+
+// VisibleASCII reports whether s is 1 to limit visible ASCII characters: what
+// fits into headers, group ids and keys as it is.
+func VisibleASCII(s string, limit int) bool {
+	if s == "" || len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -44,16 +44,14 @@ func (t *Table) GetConsistent(ctx context.Context, id string) (*Row, error) {
 	return t.look(ctx, id, r)
 }
 
-// look is what every reader does with a row: it may be gone, be due to expire,
-// or have its result elsewhere.
+// look is what a reader does with one row, which may be nil: beside what all
+// readers do, it fetches a result that lies elsewhere.
 func (t *Table) look(ctx context.Context, id string, r *Row) (*Row, error) {
-	now := time.Now().UnixMilli()
-	if r != nil && r.overdue(now) {
-		r = t.lapse(ctx, r)
-	}
-	if r == nil || r.gone(now) {
+	rows := t.current(ctx, []*Row{r})
+	if len(rows) == 0 {
 		return nil, fmt.Errorf("task %s: %w", id, ErrNotFound)
 	}
+	r = rows[0]
 	if r.Status == task.Succeeded && r.Result == nil && r.ResultRef != "" {
 		data, err := t.data(ctx, r.ResultRef)
 		if err != nil {
@@ -242,7 +240,11 @@ func (t *Table) rows(ctx context.Context, ids []string) (map[string]*Row, error)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range t.looked(ctx, out.Responses[t.name]) {
+		read := make([]*Row, 0, len(keys))
+		for _, it := range out.Responses[t.name] {
+			read = append(read, parseRow(it))
+		}
+		for _, r := range t.current(ctx, read) {
 			rows[r.ID] = r
 		}
 		keys = out.UnprocessedKeys[t.name].Keys
@@ -250,25 +252,24 @@ func (t *Table) rows(ctx context.Context, ids []string) (map[string]*Row, error)
 	return rows, nil
 }
 
-// lapsesAtOnce is how many overdue rows one listing writes as expired at a
-// time: after an outage there may be a page full of them.
+// lapsesAtOnce is how many overdue rows one reader writes as expired at a
+// time: after an outage a listing may have a page full of them.
 const lapsesAtOnce = 10
 
-// looked is what a reader makes of the items of a listing: rows as they are
-// once the overdue ones are written as expired, without those that are gone.
-func (t *Table) looked(ctx context.Context, items []item) []*Row {
+// current is what every reader makes of the rows that it has read: overdue
+// ones are written as expired, and those that are gone, or nil, are left out.
+func (t *Table) current(ctx context.Context, rows []*Row) []*Row {
 	now := time.Now().UnixMilli()
-	all := make([]*Row, len(items))
 	var g errgroup.Group
 	g.SetLimit(lapsesAtOnce)
-	for i, it := range items {
-		if all[i] = parseRow(it); all[i] != nil && all[i].overdue(now) {
+	for i, r := range rows {
+		if r != nil && r.overdue(now) {
 			g.Go(func() error {
-				all[i] = t.lapse(ctx, all[i])
+				rows[i] = t.lapse(ctx, r)
 				return nil
 			})
 		}
 	}
 	_ = g.Wait() // no lapse fails
-	return slices.DeleteFunc(all, func(r *Row) bool { return r == nil || r.gone(now) })
+	return slices.DeleteFunc(rows, func(r *Row) bool { return r == nil || r.gone(now) })
 }

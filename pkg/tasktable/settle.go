@@ -50,9 +50,6 @@ func (s Settlement) Wait() time.Duration {
 	return max(time.Until(time.UnixMilli(s.claimableAt)), 0)
 }
 
-// Counts reports whether the settlement counts an attempt.
-func (s Settlement) Counts() bool { return s.attempts == s.row.Counted() }
-
 // To is the state that the settlement asks for.
 func (s Settlement) To() task.Status { return s.to }
 

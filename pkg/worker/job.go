@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"slices"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -34,12 +33,6 @@ type job struct {
 	begun      bool // the handler has run, or is running
 	cancelSeen bool // a checkpoint told the handler that a cancel was requested
 	over       bool // there is a verdict
-}
-
-// unclaimed are the jobs whose tasks are not ours, so that no settlement,
-// which may be under way, decides about them.
-func (s *shift) unclaimed() []*job {
-	return slices.DeleteFunc(slices.Clone(s.jobs), func(j *job) bool { return j.row != nil })
 }
 
 func (j *job) ack() { j.fate = acknowledged }

@@ -7,10 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"time"
 	"unicode/utf8"
-
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -35,7 +32,7 @@ func (s *shift) reject(ctx context.Context, jobs []*job, code, reason string) {
 			jobs[i].back(outageWait)
 			continue
 		}
-		s.log.WarnContext(ctx, "message rejected", id, slog.String("code", code))
+		s.log.WarnContext(ctx, "message rejected", id, slog.String("code", code), slog.String("reason", failures[i].Message))
 		s.rejected++
 		jobs[i].ack()
 	}
@@ -53,7 +50,7 @@ func (s *shift) sendLetters(ctx context.Context, jobs []*job, failures []task.Fa
 	var letters []workqueue.Outgoing
 	var index []int
 	for i, j := range jobs {
-		letter, dropped := workqueue.DeadLetter(j.rec, record(ctx, failures[i], attempts[i]), j.run())
+		letter, dropped := workqueue.DeadLetter(j.rec, workqueue.NewFailure(ctx, failures[i], attempts[i]), j.run())
 		if len(dropped) > 0 {
 			if errs[i] = s.archive(ctx, j.rec.MessageId, dropped); errs[i] != nil {
 				continue
@@ -67,18 +64,6 @@ func (s *shift) sendLetters(ctx context.Context, jobs []*job, failures []task.Fa
 		}
 	}
 	return errs
-}
-
-// record says why a message becomes a dead letter.
-func record(ctx context.Context, f task.Failure, attempts int) workqueue.FailureRecord {
-	r := workqueue.FailureRecord{
-		Code: f.Code, Message: f.Message, Retryable: f.Retryable, Attempts: attempts,
-		FailedAt: task.At(time.Now()), Function: lambdacontext.FunctionName,
-	}
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		r.RequestID = lc.AwsRequestID
-	}
-	return r
 }
 
 // archivePart is how much of what a dead letter cannot carry goes into one

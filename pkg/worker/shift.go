@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 )
 
 // shift is one batch being worked through: triage, claim, work. Handlers and
-// the ledger's timer run beside it; they share the ledger and nothing else.
+// the ledger's timer run beside it; they share the ledger and the jobs that it
+// has a verdict on.
 type shift struct {
 	w      *Worker
 	log    *slog.Logger
@@ -57,6 +59,12 @@ func (w *Worker) newShift(ctx context.Context, records []events.SQSMessage) *shi
 		s.source = w.queues.Tasks
 	}
 	return s
+}
+
+// unclaimed are the jobs whose tasks are not ours, so that no settlement,
+// which may be under way, decides about them.
+func (s *shift) unclaimed() []*job {
+	return slices.DeleteFunc(slices.Clone(s.jobs), func(j *job) bool { return j.row != nil })
 }
 
 // leaseSlack lets a lease end just after the function's deadline: then the

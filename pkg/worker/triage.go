@@ -37,7 +37,6 @@ func (s *shift) read(ctx context.Context) (foreign []*job) {
 		var err error
 		j.msg, err = workqueue.DecodeRecord(j.rec)
 		if notOurs, ok := errors.AsType[*workqueue.ForeignError](err); ok {
-			s.log.WarnContext(ctx, "foreign message", slog.String("message_id", j.rec.MessageId), slog.String("reason", notOurs.Reason))
 			j.refusal = notOurs.Error()
 			foreign = append(foreign, j)
 		} else if err != nil {

@@ -6,12 +6,16 @@ import (
 	"math"
 	"time"
 	"unicode/utf8"
+
+	"github.com/spillway-go/spillway/pkg/task"
 )
+
+// MaxTenant is the length of the longest tenant; SQS takes as much for a
+// MessageGroupId.
+const MaxTenant = 128
 
 const (
 	maxTaskID   = 64
-	maxType     = 64
-	maxTenant   = 128
 	maxInputRef = 1024
 	maxOrigin   = 80 // SQS's limit for a queue's name
 	maxCount    = 1 << 20
@@ -24,10 +28,10 @@ func (m *Message) check() error {
 		return fmt.Errorf("task_id is missing or illegal: 1 to %d letters, digits, '-', '_', '.'", maxTaskID)
 	case m.Run < 1 || m.Run >= math.MaxInt32:
 		return fmt.Errorf("run is %d", m.Run)
-	case !legalType(m.Type):
-		return fmt.Errorf("type is missing or illegal: lower-case words joined by dots, at most %d bytes", maxType)
-	case !visibleASCII(m.Tenant, maxTenant):
-		return fmt.Errorf("tenant is missing or illegal: 1 to %d visible ASCII characters", maxTenant)
+	case !task.LegalType(m.Type):
+		return fmt.Errorf("type is missing or illegal: lower-case words joined by dots, at most %d bytes", task.MaxType)
+	case !task.VisibleASCII(m.Tenant, MaxTenant):
+		return fmt.Errorf("tenant is missing or illegal: 1 to %d visible ASCII characters", MaxTenant)
 	case m.CreatedAt.IsZero() || !legalTime(m.CreatedAt):
 		return errors.New("created_at is missing or out of range")
 	case m.Deadline.IsZero() || !legalTime(m.Deadline):
@@ -65,39 +69,6 @@ func legalID(s string) bool {
 	return true
 }
 
-// legalType mirrors the form that [task.Handle] insists on.
-func legalType(s string) bool {
-	if s == "" || len(s) > maxType {
-		return false
-	}
-	start := true // of a word
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case c >= 'a' && c <= 'z':
-			start = false
-		case !start && (c == '_' || c >= '0' && c <= '9'):
-		case !start && c == '.':
-			start = true
-		default:
-			return false
-		}
-	}
-	return !start
-}
-
 func isAlnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-}
-
-func visibleASCII(s string, limit int) bool {
-	if s == "" || len(s) > limit {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
 }

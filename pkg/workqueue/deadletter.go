@@ -8,10 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -151,14 +149,7 @@ func queueName(arn string) string {
 // acknowledged. It is what pkg/batch asks for a Rejecter. Attributes that did
 // not fit are named in the log.
 func (q *Queue) Reject(ctx context.Context, rec *events.SQSMessage, cause error) error {
-	f := task.FailureOf(cause)
-	record := FailureRecord{
-		Code: f.Code, Message: f.Message, Retryable: f.Retryable,
-		Attempts: Receives(rec), FailedAt: task.At(time.Now()), Function: lambdacontext.FunctionName,
-	}
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		record.RequestID = lc.AwsRequestID
-	}
+	record := NewFailure(ctx, task.FailureOf(cause), Receives(rec))
 	run := 0
 	if m, err := DecodeRecord(rec); err == nil {
 		run = m.Run

@@ -2,8 +2,12 @@ package workqueue
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -23,6 +27,20 @@ type FailureRecord struct {
 	MessageID string    `json:"message_id,omitempty"` // of the rejected message; a dead letter has its own
 	RequestID string    `json:"request_id,omitempty"` // of the Lambda invocation
 	Function  string    `json:"function,omitempty"`   // name of the Lambda function
+}
+
+// NewFailure records that a task failed now, in the Lambda invocation of ctx if
+// it belongs to one. Attempts are those at the task, or the receives of a
+// message without a task.
+func NewFailure(ctx context.Context, f task.Failure, attempts int) FailureRecord {
+	record := FailureRecord{
+		Code: f.Code, Message: f.Message, Retryable: f.Retryable, Attempts: attempts,
+		FailedAt: task.At(time.Now()), Function: lambdacontext.FunctionName,
+	}
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		record.RequestID = lc.AwsRequestID
+	}
+	return record
 }
 
 // Encode returns the record as JSON of at most [MaxFailure] bytes, all of them

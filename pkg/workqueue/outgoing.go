@@ -10,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 // MaxBytes is the largest message, and the largest sum of messages in one
@@ -56,7 +58,7 @@ func attributeSize(name string, v types.MessageAttributeValue) int {
 // ASCII characters), and a hash of it otherwise. The group of the empty tenant
 // is empty: such a message counts as its own tenant.
 func Group(tenant string) string {
-	if tenant == "" || visibleASCII(tenant, 128) {
+	if tenant == "" || task.VisibleASCII(tenant, MaxTenant) {
 		return tenant
 	}
 	sum := sha256.Sum256([]byte(tenant))
