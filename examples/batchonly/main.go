@@ -9,10 +9,10 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
 	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -26,9 +26,9 @@ type order struct {
 var errClosed = errors.New("the warehouse is closed")
 
 // ship is called for each message; only those that fail come back.
-func ship(ctx context.Context, rec *events.SQSMessage) error {
+func ship(ctx context.Context, msg *event.SQSMessage) error {
 	var o order
-	if err := json.Unmarshal([]byte(rec.Body), &o); err != nil {
+	if err := json.Unmarshal([]byte(msg.Body), &o); err != nil {
 		return task.Permanent(err) // with Options.Reject it goes to the dead-letter queue at once
 	}
 	if o.Items == 0 {

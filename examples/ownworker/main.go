@@ -25,7 +25,7 @@ func main() {
 		os.Exit(1)
 	}
 	w := newWorker(dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg), os.Getenv)
-	lambda.Start(w.Handle)
+	lambda.Start(w)
 }
 
 func newWorker(tables tasktable.API, queues workqueue.API, getenv func(string) string) *worker.Worker {

@@ -36,7 +36,7 @@ func TestWorker(t *testing.T) {
 	if err != nil || !created || row.Status != task.Queued {
 		t.Fatalf("submit: %+v, %t, %v", row, created, err)
 	}
-	if n, err := queues.Deliver(t.Context(), "tasks", 10, w.Handle); n != 1 || err != nil {
+	if n, err := queues.Deliver(t.Context(), "tasks", 10, w.Invoke); n != 1 || err != nil {
 		t.Fatalf("deliver: %d, %v", n, err)
 	}
 	row, err = table.Get(t.Context(), row.ID)

@@ -37,5 +37,5 @@ func setup(ctx context.Context, env *app.Env) (any, error) {
 	queues := worker.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil), DeadLetter: workqueue.New(queue, deadURL, nil)}
 	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, tableOpts)
 	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, nil)
-	return worker.New(app.Handlers(webhook.New(secrets, webhookOpts)), table, queues, opts).Handle, nil
+	return worker.New(app.Handlers(webhook.New(secrets, webhookOpts)), table, queues, opts), nil
 }

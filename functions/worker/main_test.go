@@ -19,6 +19,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -56,8 +57,8 @@ func message() workqueue.Message {
 	}
 }
 
-// event is the message as Lambda hands it over.
-func event(t *testing.T) events.SQSEvent {
+// delivery is the message as Lambda hands it over.
+func delivery(t *testing.T) events.SQSEvent {
 	t.Helper()
 	out, err := workqueue.Encode(message())
 	if err != nil {
@@ -106,7 +107,7 @@ func sum(h hash.Hash, s string) string {
 
 func TestSample(t *testing.T) {
 	t.Parallel()
-	want := event(t)
+	want := delivery(t)
 	if *update {
 		text, err := json.MarshalIndent(want, "", "  ")
 		if err != nil {
@@ -127,7 +128,11 @@ func TestSample(t *testing.T) {
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("worker.json, rewrite it with -update (-got +want):\n%s", diff)
 	}
-	m, err := workqueue.DecodeRecord(&got.Records[0])
+	messages, err := event.SQS(text)
+	if err != nil || len(messages) != 1 {
+		t.Fatal(messages, err)
+	}
+	m, err := workqueue.DecodeRecord(&messages[0])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,21 +2,19 @@ package batch_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func ExampleSQS() {
-	handler := batch.SQS(func(_ context.Context, rec *events.SQSMessage) error {
-		switch rec.Body {
+	handler := batch.SQS(func(_ context.Context, msg *event.SQSMessage) error {
+		switch msg.Body {
 		case "bad":
 			return task.Permanent(errors.New("no such order"))
 		case "busy":
@@ -25,16 +23,12 @@ func ExampleSQS() {
 		return nil
 	}, &batch.Options{Logger: slog.New(slog.DiscardHandler)})
 
-	res, err := handler(context.Background(), events.SQSEvent{Records: []events.SQSMessage{
-		{MessageId: "m1", Body: "good"}, {MessageId: "m2", Body: "bad"}, {MessageId: "m3", Body: "busy"},
-	}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	answer, _ := json.Marshal(res)
-	fmt.Println(string(answer))
-	// Output: {"batchItemFailures":[{"itemIdentifier":"m2"},{"itemIdentifier":"m3"}]}
+	answer, err := handler.Invoke(context.Background(), []byte(`{"Records":[
+		{"eventSource":"aws:sqs","messageId":"m1","body":"good"},
+		{"eventSource":"aws:sqs","messageId":"m2","body":"bad"},
+		{"eventSource":"aws:sqs","messageId":"m3","body":"busy"}]}`))
+	fmt.Println(string(answer), err)
+	// Output: {"batchItemFailures":[{"itemIdentifier":"m2"},{"itemIdentifier":"m3"}]} <nil>
 }
 
 func ExampleEach() {
@@ -50,10 +44,10 @@ func ExampleEach() {
 }
 
 func ExampleResponse() {
-	records := []events.SQSMessage{{MessageId: "m1"}, {MessageId: "m2"}}
-	res, err := batch.Response(records, func(i int) bool { return i == 1 })
-	fmt.Println(res.BatchItemFailures, err)
-	// Output: [{m2}] <nil>
+	messages := []event.SQSMessage{{MessageID: "m1"}, {MessageID: "m2"}}
+	answer, err := batch.Response(messages, func(i int) bool { return i == 1 })
+	fmt.Println(string(answer), err)
+	// Output: {"batchItemFailures":[{"itemIdentifier":"m2"}]} <nil>
 }
 
 func ExampleDefaultMargin() {

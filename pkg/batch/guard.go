@@ -63,6 +63,6 @@ func newWindow(ctx context.Context, margin time.Duration) window {
 }
 
 // allows reports whether a record that probably takes d may begin now.
-func (w window) allows(d time.Duration) bool {
-	return !w.limited || time.Until(w.soft) > max(d, 0)
+func (w window) allows(now time.Time, d time.Duration) bool {
+	return !w.limited || w.soft.Sub(now) > max(d, 0)
 }

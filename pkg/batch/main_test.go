@@ -3,6 +3,7 @@ package batch_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"go.uber.org/goleak"
+
+	"github.com/spillway-go/spillway/pkg/batch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,10 +48,27 @@ func records(n int) []events.SQSMessage {
 	for i := range recs {
 		recs[i] = events.SQSMessage{
 			MessageId: fmt.Sprintf("m%d", i), ReceiptHandle: fmt.Sprintf("r%d", i), Body: fmt.Sprint(i),
-			Attributes: map[string]string{"ApproximateReceiveCount": "1"},
+			Attributes: map[string]string{"ApproximateReceiveCount": "1"}, EventSource: "aws:sqs",
 		}
 	}
 	return recs
+}
+
+// call makes a handler take and return aws-lambda-go's structs, by way of the
+// JSON that travels.
+func call(h batch.Handler) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+	return func(ctx context.Context, ev events.SQSEvent) (res events.SQSEventResponse, err error) {
+		payload, err := json.Marshal(ev)
+		if err != nil {
+			return res, err
+		}
+		answer, err := h.Invoke(ctx, payload)
+		if err != nil {
+			return res, err
+		}
+		err = json.Unmarshal(answer, &res)
+		return res, err
+	}
 }
 
 func failures(res events.SQSEventResponse) []string {

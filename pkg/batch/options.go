@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
+	"github.com/spillway-go/spillway/pkg/event"
 )
 
 // Options tunes the processing of batches. The zero value is ready to use.
@@ -21,21 +21,36 @@ type Options struct {
 	// no more than Margin left nothing is begun. Defaults to [DefaultMargin] of
 	// the time left at the start.
 	Margin time.Duration
+	// Timeout ends the context of each record after a while; what it returns
+	// then has the code [task.CodeTimeout], if it wraps the context's error. A
+	// handler that ignores its context keeps its place until it returns, or
+	// until the batch abandons it. Defaults to none but the batch's own.
+	Timeout time.Duration
 	// Guard remembers how long records take, from batch to batch. Defaults to
 	// one for each processor that is built, and one for each call of [Each].
 	Guard *Guard
 	// Visibility makes a failed message visible again after its backoff or its
-	// RetryAfter, and one that was not begun at once. Without it they come back
-	// when the queue's visibility timeout ends. Used by SQS only.
+	// RetryAfter, and one that was not begun at once; in a FIFO queue the rest of
+	// a group comes back with the one that failed. Without it they come back when
+	// the queue's visibility timeout ends. Used by SQS only.
 	Visibility VisibilityChanger
 	// Reject sends messages with a permanent error to a dead-letter queue. Without
 	// it they count as failed, until the queue's redrive policy takes them. Used
-	// by SQS only.
+	// by SQS only; for streams see Isolate.
 	Reject Rejecter
 	// Backoff is how long a failed message stays hidden after it was received
 	// so many times (1 for the first). Defaults to full jitter up to 2 s,
 	// doubling up to 15 minutes.
 	Backoff func(receives int) time.Duration
+	// Isolate takes records out of a stream's way that fail for good, or too
+	// often, so that the records behind them are not held up. Without it the
+	// first record that fails is where Lambda goes on, whatever the error. Used
+	// by Kinesis and DynamoDB only.
+	Isolate Isolator
+	// IsolateAfter is how often a record of a stream is tried within one batch
+	// before it is isolated; a permanent error needs one try. Used with Isolate
+	// only. Defaults to 3.
+	IsolateAfter int
 	// Logger receives failures, and panics with their stacks. Defaults to
 	// [slog.Default].
 	Logger *slog.Logger
@@ -59,7 +74,14 @@ type Visibility = struct {
 // the cause, and returns nil only when that is confirmed: the message is then
 // acknowledged. *workqueue.Queue is one.
 type Rejecter interface {
-	Reject(ctx context.Context, rec *events.SQSMessage, cause error) error
+	Reject(ctx context.Context, rec *event.SQSMessage, cause error) error
+}
+
+// Isolator keeps a record of a stream that could not be worked on, with the
+// cause, and returns nil only when it is safe: the stream then moves on without
+// it. *workqueue.Queue is one.
+type Isolator interface {
+	Isolate(ctx context.Context, rec *event.StreamRecord, cause error) error
 }
 
 func (o *Options) withDefaults() Options {
@@ -70,6 +92,9 @@ func (o *Options) withDefaults() Options {
 	d.Concurrency = max(d.Concurrency, 1)
 	if d.Guard == nil {
 		d.Guard = &Guard{}
+	}
+	if d.IsolateAfter <= 0 {
+		d.IsolateAfter = 3
 	}
 	if d.Backoff == nil {
 		d.Backoff = fullJitter

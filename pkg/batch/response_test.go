@@ -1,15 +1,14 @@
 package batch_test
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/event"
 )
 
 func TestResponse(t *testing.T) {
@@ -28,14 +27,15 @@ func TestResponse(t *testing.T) {
 		"twice in the batch, one":     {[]string{"a", "b", "a"}, []int{2}, `{"batchItemFailures":[{"itemIdentifier":"a"}]}`, nil},
 		"without an id, succeeded":    {[]string{"", "b"}, []int{1}, `{"batchItemFailures":[{"itemIdentifier":"b"}]}`, nil},
 		"without an id, failed":       {[]string{"a", ""}, []int{0, 1}, "", batch.ErrNoMessageID},
+		"an id that needs escapes":    {[]string{`a"\`}, []int{0}, `{"batchItemFailures":[{"itemIdentifier":"a\"\\"}]}`, nil},
 		"failed beyond the batch end": {[]string{"a"}, []int{5}, `{"batchItemFailures":[]}`, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			recs := make([]events.SQSMessage, len(tt.ids))
+			recs := make([]event.SQSMessage, len(tt.ids))
 			for i, id := range tt.ids {
-				recs[i].MessageId = id
+				recs[i].MessageID = id
 			}
 			res, err := batch.Response(recs, func(i int) bool { return slices.Contains(tt.failed, i) })
 			if !errors.Is(err, tt.err) {
@@ -44,11 +44,7 @@ func TestResponse(t *testing.T) {
 			if err != nil {
 				return
 			}
-			got, err := json.Marshal(res)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(tt.want, string(got)); diff != "" {
+			if diff := cmp.Diff(tt.want, string(res)); diff != "" {
 				t.Errorf("response (-want +got):\n%s", diff)
 			}
 		})

@@ -4,16 +4,15 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
+	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
-// SQS turns a handler for one message of a standard queue into a handler for
-// batches, with ReportBatchItemFailures set on the event source mapping. The
+// SQS turns a handler for one message into a Lambda handler for batches from a
+// queue, with ReportBatchItemFailures set on the event source mapping. The
 // messages that fail are named in the response, only they come back.
 //
 // What the handler returns decides:
@@ -28,45 +27,98 @@ import (
 // same batch share one call and its outcome. See [Each] for concurrency, panics
 // and time-outs.
 //
-// The batch handler is safe for concurrent use. It returns no error for the
-// failure of records; the only one is [ErrNoMessageID].
-func SQS(
-	fn func(ctx context.Context, rec *events.SQSMessage) error, opts *Options,
-) func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) {
+// A FIFO queue is known by its name. Its messages are worked on in order within
+// a message group, and at once across groups, as far as [Options.Concurrency]
+// allows. After a message that failed, the rest of its group is handed back
+// without having begun, and comes back together with it. One that was rejected
+// is out of the way: its group goes on.
+//
+// The handler returns no error for the failure of messages; its errors are
+// [event.ErrMalformed] and [ErrNoMessageID].
+func SQS(fn func(ctx context.Context, msg *event.SQSMessage) error, opts *Options) Handler {
 	o := opts.withDefaults()
-	return func(ctx context.Context, ev events.SQSEvent) (events.SQSEventResponse, error) {
-		b := sqsBatch{opts: &o, records: ev.Records, window: newWindow(ctx, o.Margin)}
-		b.distinct()
-		errs := each(ctx, len(b.calls), &o, b.window, func(recordCtx context.Context, k int) error {
-			return b.process(ctx, recordCtx, &b.records[b.calls[k]], fn)
-		}, func(k int) slog.Attr {
-			return slog.String("message_id", b.records[b.calls[k]].MessageId)
-		})
-		b.report(ctx, errs)
-		b.hide(ctx, errs)
-		return Response(b.records, func(i int) bool { return errs[b.callOf[i]] != nil })
+	return func(ctx context.Context, payload []byte) ([]byte, error) {
+		messages, err := event.SQS(payload)
+		if err != nil {
+			return nil, err
+		}
+		b := sqsBatch{opts: &o, fn: fn, messages: messages, window: newWindow(ctx, o.Margin)}
+		return b.run(ctx)
 	}
 }
 
 // sqsBatch is one batch on its way through [SQS].
 type sqsBatch struct {
-	opts    *Options
-	window  window
-	records []events.SQSMessage
-	calls   []int // index of the record that each call of the handler is for
-	callOf  []int // index into calls for each record
+	crew     crew
+	opts     *Options
+	fn       func(context.Context, *event.SQSMessage) error
+	window   window
+	messages []event.SQSMessage
+	fifo     bool
+	// Where each message's outcome is, and whose call each outcome comes from;
+	// both nil unless a message is in the batch twice.
+	callOf []int
+	calls  []int
+	errs   []error // one for each call
 }
 
-// distinct plans one call for each message id. A record without an id stands
+func (b *sqsBatch) run(ctx context.Context) ([]byte, error) {
+	b.distinct()
+	n := len(b.messages)
+	if b.calls != nil {
+		n = len(b.calls)
+	}
+	b.crew.opts, b.crew.window, b.crew.work = b.opts, b.window, b
+	if b.fifo = n > 0 && strings.HasSuffix(b.messages[0].QueueARN, ".fifo"); b.fifo {
+		b.crew.lanes = newLanes(n, func(k int) string { return b.message(k).GroupID })
+	}
+	b.errs = b.crew.run(ctx, n)
+	b.report(ctx)
+	b.hide(ctx)
+	return Response(b.messages, func(i int) bool { return b.outcome(i) != nil })
+}
+
+// do works on one message.
+func (b *sqsBatch) do(ctx, recordCtx context.Context, k int) error {
+	msg := b.message(k)
+	return b.reject(ctx, msg, b.fn(recordCtx, msg))
+}
+
+// message is the one that call k is for.
+func (b *sqsBatch) message(k int) *event.SQSMessage {
+	if b.calls != nil {
+		k = b.calls[k]
+	}
+	return &b.messages[k]
+}
+
+// outcome is what became of message i.
+func (b *sqsBatch) outcome(i int) error {
+	if b.callOf != nil {
+		i = b.callOf[i]
+	}
+	return b.errs[i]
+}
+
+func (b *sqsBatch) name(k int) slog.Attr { return slog.String("message_id", b.message(k).MessageID) }
+
+// few is up to how many messages are compared with each other; for more a map
+// is quicker.
+const few = 32
+
+// distinct plans one call for each message id. A message without an id stands
 // for itself.
 func (b *sqsBatch) distinct() {
-	b.calls = make([]int, 0, len(b.records))
-	b.callOf = make([]int, len(b.records))
-	seen := make(map[string]int, len(b.records))
-	for i := range b.records {
-		id := b.records[i].MessageId
-		k, dup := seen[id]
-		if !dup || id == "" {
+	if len(b.messages) <= few && !b.repeats() {
+		return
+	}
+	b.calls = make([]int, 0, len(b.messages))
+	b.callOf = make([]int, len(b.messages))
+	seen := make(map[string]int, len(b.messages))
+	for i := range b.messages {
+		id := b.messages[i].MessageID
+		k, twice := seen[id]
+		if !twice || id == "" {
 			k = len(b.calls)
 			seen[id] = k
 			b.calls = append(b.calls, i)
@@ -75,60 +127,77 @@ func (b *sqsBatch) distinct() {
 	}
 }
 
-// process works on one record. The rejection has the batch's context: it may
-// use the margin that a handler may not.
-func (b *sqsBatch) process(
-	batchCtx, ctx context.Context, rec *events.SQSMessage, fn func(context.Context, *events.SQSMessage) error,
-) error {
-	err := fn(ctx, rec)
+// repeats reports whether some id is in the batch twice.
+func (b *sqsBatch) repeats() bool {
+	for i := range b.messages {
+		for j := range i {
+			if b.messages[i].MessageID == b.messages[j].MessageID {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reject sends a message whose error is permanent to the dead-letter queue and
+// returns what is left of the error. ctx is the batch's: a rejection may use
+// the margin that a handler may not.
+func (b *sqsBatch) reject(ctx context.Context, msg *event.SQSMessage, err error) error {
 	if err == nil || b.opts.Reject == nil || !task.IsPermanent(err) {
 		return err
 	}
-	if rejectErr := b.opts.Reject.Reject(batchCtx, rec, err); rejectErr != nil {
+	if rejectErr := b.opts.Reject.Reject(ctx, msg, err); rejectErr != nil {
 		return errors.Join(err, rejectErr)
 	}
-	b.opts.Logger.WarnContext(ctx, "message rejected",
-		slog.String("message_id", rec.MessageId), slog.Any("error", err))
+	b.opts.Logger.WarnContext(ctx, "message rejected", slog.String("message_id", msg.MessageID), slog.Any("error", err))
 	return nil
 }
 
 // report logs what failed.
-func (b *sqsBatch) report(ctx context.Context, errs []error) {
+func (b *sqsBatch) report(ctx context.Context) {
 	notBegun := 0
-	for k, err := range errs {
+	for k, err := range b.errs {
 		switch {
 		case err == nil:
 		case errors.Is(err, ErrNotBegun):
 			notBegun++
 		default:
-			rec := &b.records[b.calls[k]]
+			msg := b.message(k)
 			b.opts.Logger.WarnContext(ctx, "message failed",
-				slog.String("message_id", rec.MessageId), slog.Int("receives", receives(rec)),
+				slog.String("message_id", msg.MessageID), slog.Int("receives", max(msg.ReceiveCount, 1)),
 				slog.String("code", task.FailureOf(err).Code), slog.Any("error", err))
 		}
 	}
 	if notBegun > 0 {
-		b.opts.Logger.InfoContext(ctx, "messages handed back, too little time left",
+		b.opts.Logger.InfoContext(ctx, "messages handed back, not begun",
 			slog.Int("messages", notBegun), slog.Duration("expected", b.opts.Guard.Longest()))
 	}
 }
 
 // hide sets when the failed messages come back. A change that fails is logged
 // only: that message comes back when the visibility timeout ends.
-func (b *sqsBatch) hide(ctx context.Context, errs []error) {
+func (b *sqsBatch) hide(ctx context.Context) {
 	if b.opts.Visibility == nil {
 		return
 	}
 	var changes []Visibility
 	var ids []string
-	for i := range b.records {
-		err := errs[b.callOf[i]]
-		if err == nil || b.records[i].ReceiptHandle == "" {
+	groups := map[string]time.Duration{} // when a FIFO group comes back
+	for i := range b.messages {
+		err := b.outcome(i)
+		if err == nil {
 			continue
 		}
-		rec := &b.records[i]
-		changes = append(changes, Visibility{Receipt: rec.ReceiptHandle, After: b.delay(rec, err)})
-		ids = append(ids, rec.MessageId)
+		msg := &b.messages[i]
+		after := b.delay(msg, err)
+		if b.fifo { // the rest of a group can't come back before what it follows
+			after = max(after, groups[msg.GroupID])
+			groups[msg.GroupID] = after
+		}
+		if msg.ReceiptHandle != "" {
+			changes = append(changes, Visibility{Receipt: msg.ReceiptHandle, After: after})
+			ids = append(ids, msg.MessageID)
+		}
 	}
 	if len(changes) == 0 {
 		return
@@ -147,21 +216,12 @@ func (b *sqsBatch) hide(ctx context.Context, errs []error) {
 }
 
 // delay returns how long a failed message stays hidden.
-func (b *sqsBatch) delay(rec *events.SQSMessage, err error) time.Duration {
+func (b *sqsBatch) delay(msg *event.SQSMessage, err error) time.Duration {
 	if errors.Is(err, ErrNotBegun) {
 		return 0
 	}
 	if d, ok := task.RetryDelay(err); ok {
 		return d
 	}
-	return max(b.opts.Backoff(receives(rec)), 0)
-}
-
-// receives returns how often the message was received, this time included.
-func receives(rec *events.SQSMessage) int {
-	n, err := strconv.Atoi(rec.Attributes["ApproximateReceiveCount"])
-	if err != nil {
-		return 1
-	}
-	return max(n, 1)
+	return max(b.opts.Backoff(max(msg.ReceiveCount, 1)), 0)
 }

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -56,7 +57,7 @@ func (h *hooks) ChangeVisibility(ctx context.Context, changes []batch.Visibility
 	return errs
 }
 
-func (h *hooks) Reject(ctx context.Context, rec *events.SQSMessage, cause error) error {
+func (h *hooks) Reject(ctx context.Context, rec *event.SQSMessage, cause error) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ctxErr = ctx.Err()
@@ -66,12 +67,12 @@ func (h *hooks) Reject(ctx context.Context, rec *events.SQSMessage, cause error)
 	if h.rejected == nil {
 		h.rejected = map[string]string{}
 	}
-	h.rejected[rec.MessageId] = cause.Error()
+	h.rejected[rec.MessageID] = cause.Error()
 	return nil
 }
 
 // byBody acts as the message's body says.
-func byBody(_ context.Context, rec *events.SQSMessage) error {
+func byBody(_ context.Context, rec *event.SQSMessage) error {
 	switch rec.Body {
 	case "panic":
 		panic("boom")
@@ -97,7 +98,7 @@ func withBodies(bodies ...string) events.SQSEvent {
 func TestSQSWithoutHooks(t *testing.T) {
 	t.Parallel()
 	log, text := newLog()
-	handler := batch.SQS(byBody, &batch.Options{Logger: log})
+	handler := call(batch.SQS(byBody, &batch.Options{Logger: log}))
 	res, err := handler(t.Context(), withBodies("ok", "error", "panic", "permanent", "later", "ok"))
 	if err != nil {
 		t.Fatal(err)
@@ -115,10 +116,10 @@ func TestSQSWithoutHooks(t *testing.T) {
 func TestSQSWithHooks(t *testing.T) {
 	t.Parallel()
 	h := &hooks{}
-	handler := batch.SQS(byBody, &batch.Options{
+	handler := call(batch.SQS(byBody, &batch.Options{
 		Logger: quiet, Visibility: h, Reject: h,
 		Backoff: func(receives int) time.Duration { return time.Duration(receives) * time.Minute },
-	})
+	}))
 	ev := withBodies("ok", "error", "panic", "permanent", "later", "error")
 	ev.Records[1].Attributes["ApproximateReceiveCount"] = "4"
 	ev.Records[2].Attributes["ApproximateReceiveCount"] = "junk"
@@ -149,7 +150,7 @@ func TestSQSHooksThatFail(t *testing.T) {
 	t.Parallel()
 	log, text := newLog()
 	h := &hooks{visibilityErr: errors.New("receipt gone"), rejectErr: errors.New("queue down")}
-	res, err := batch.SQS(byBody, &batch.Options{Logger: log, Visibility: h, Reject: h})(t.Context(), withBodies("permanent", "error", "ok"))
+	res, err := call(batch.SQS(byBody, &batch.Options{Logger: log, Visibility: h, Reject: h}))(t.Context(), withBodies("permanent", "error", "ok"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +176,7 @@ func TestSQSDefaultBackoff(t *testing.T) {
 			h := &hooks{}
 			ev := withBodies("error")
 			ev.Records[0].Attributes["ApproximateReceiveCount"] = receives
-			if _, err := batch.SQS(byBody, &batch.Options{Logger: quiet, Visibility: h})(t.Context(), ev); err != nil {
+			if _, err := call(batch.SQS(byBody, &batch.Options{Logger: quiet, Visibility: h}))(t.Context(), ev); err != nil {
 				t.Fatal(err)
 			}
 			highest = max(highest, h.hidden["r0"])
@@ -196,10 +197,10 @@ func TestSQSDuplicates(t *testing.T) {
 		ev.Records[i].MessageId = id
 	}
 	ev.Records[2].ReceiptHandle = ""
-	res, err := batch.SQS(func(ctx context.Context, rec *events.SQSMessage) error {
-		calls[rec.MessageId]++
+	res, err := call(batch.SQS(func(ctx context.Context, rec *event.SQSMessage) error {
+		calls[rec.MessageID]++
 		return byBody(ctx, rec)
-	}, &batch.Options{Logger: quiet, Visibility: h})(t.Context(), ev)
+	}, &batch.Options{Logger: quiet, Visibility: h}))(t.Context(), ev)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +221,7 @@ func TestSQSRecordsWithoutAnID(t *testing.T) {
 	for i := range ev.Records {
 		ev.Records[i].MessageId = ""
 	}
-	handler := batch.SQS(byBody, &batch.Options{Logger: quiet})
+	handler := call(batch.SQS(byBody, &batch.Options{Logger: quiet}))
 	if _, err := handler(t.Context(), ev); !errors.Is(err, batch.ErrNoMessageID) {
 		t.Errorf("got %v", err)
 	}
@@ -238,9 +239,9 @@ func TestSQSHandsTheRestBack(t *testing.T) {
 		h := &hooks{}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		res, err := batch.SQS(func(ctx context.Context, rec *events.SQSMessage) error {
+		res, err := call(batch.SQS(func(ctx context.Context, _ *event.SQSMessage) error {
 			return sleep(ctx, 4*time.Second)
-		}, &batch.Options{Logger: quiet, Visibility: h})(ctx, events.SQSEvent{Records: records(5)})
+		}, &batch.Options{Logger: quiet, Visibility: h}))(ctx, events.SQSEvent{Records: records(5)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,14 +265,14 @@ func TestSQSAtTheEndOfItsTime(t *testing.T) {
 		h := &hooks{}
 		release := make(chan struct{})
 		defer close(release)
-		handler := batch.SQS(func(ctx context.Context, rec *events.SQSMessage) error {
+		handler := call(batch.SQS(func(ctx context.Context, rec *event.SQSMessage) error {
 			if rec.Body == "deaf" {
 				<-release
 				return nil
 			}
 			<-ctx.Done()
 			return task.Permanent(errors.New("too slow"))
-		}, &batch.Options{Logger: quiet, Visibility: h, Reject: h, Concurrency: 2})
+		}, &batch.Options{Logger: quiet, Visibility: h, Reject: h, Concurrency: 2}))
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -295,11 +296,9 @@ func TestSQSAtTheEndOfItsTime(t *testing.T) {
 func TestSQSThroughLambda(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ event, want string }{
-		"no records":   {`{"Records":[]}`, `{"batchItemFailures":[]}`},
-		"null records": {`{"Records":null}`, `{"batchItemFailures":[]}`},
-		"no event":     {`{}`, `{"batchItemFailures":[]}`},
-		"all good":     {`{"Records":[{"messageId":"a","body":"ok"}]}`, `{"batchItemFailures":[]}`},
-		"one bad":      {`{"Records":[{"messageId":"a","body":"ok"},{"messageId":"b","body":"panic"}]}`, `{"batchItemFailures":[{"itemIdentifier":"b"}]}`},
+		"no records": {`{"Records":[]}`, `{"batchItemFailures":[]}`},
+		"all good":   {`{"Records":[{"messageId":"a","body":"ok"}]}`, `{"batchItemFailures":[]}`},
+		"one bad":    {`{"Records":[{"messageId":"a","body":"ok"},{"messageId":"b","body":"panic"}]}`, `{"batchItemFailures":[{"itemIdentifier":"b"}]}`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -312,6 +311,17 @@ func TestSQSThroughLambda(t *testing.T) {
 				t.Errorf("got %s", got)
 			}
 		})
+	}
+}
+
+// A function behind the wrong trigger says so, and acknowledges nothing.
+func TestSQSRefusesOtherEvents(t *testing.T) {
+	t.Parallel()
+	handler := batch.SQS(byBody, &batch.Options{Logger: quiet})
+	for _, payload := range []string{``, `null`, `{}`, `{"Records":null}`, `{"Records":[{"eventSource":"aws:kinesis"}]}`, `{"Records":[]`} {
+		if got, err := handler.Invoke(t.Context(), []byte(payload)); !errors.Is(err, event.ErrMalformed) || got != nil {
+			t.Errorf("%s: %s, %v", payload, got, err)
+		}
 	}
 }
 
@@ -338,9 +348,9 @@ func TestSQSNamesExactlyTheFailed(t *testing.T) {
 				want = append(want, id)
 			}
 		}
-		res, err := batch.SQS(byBody, &batch.Options{
+		res, err := call(batch.SQS(byBody, &batch.Options{
 			Logger: quiet, Visibility: h, Reject: h, Concurrency: rapid.IntRange(1, 4).Draw(t, "concurrency"),
-		})(context.Background(), ev)
+		}))(context.Background(), ev)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -75,10 +75,19 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return err
 	}
-	parsed, err := time.Parse(time.RFC3339Nano, s)
+	parsed, err := ParseTime(s)
 	if err != nil {
-		return fmt.Errorf("%q is not an RFC 3339 time such as 2026-01-31T12:00:00Z", s)
+		return err
 	}
-	*t = At(parsed)
+	*t = parsed
 	return nil
+}
+
+// ParseTime reads any RFC 3339 time.
+func ParseTime(s string) (Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return Time{}, fmt.Errorf("%q is not an RFC 3339 time such as 2026-01-31T12:00:00Z", s)
+	}
+	return At(t), nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
+	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
 
 // crash delivers one batch to a worker that is killed once it has made so many
@@ -18,7 +19,7 @@ func (p *pipeline) crash(calls int) {
 	time.Sleep(time.Millisecond)
 	l := &life{left: calls}
 	records := p.sqs.Receive(tasks, p.limit)
-	resp, err := p.handler(withLife(p.ctx(), l), eventOf(records))
+	resp, err := p.handler(withLife(p.ctx(), l), workqueuetest.Event(records))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestCrashingTask(t *testing.T) {
 			l = &life{left: -1}
 			time.Sleep(time.Millisecond)
 			records := p.sqs.Receive(tasks, 10)
-			resp, err := p.handler(withLife(p.ctx(), l), eventOf(records))
+			resp, err := p.handler(withLife(p.ctx(), l), workqueuetest.Event(records))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,7 +3,7 @@
 // and answers Lambda which messages are to come back.
 //
 //	w := worker.New(mux, table, worker.Queues{Tasks: tasks, Backlog: backlog, DeadLetter: dead}, nil)
-//	lambda.Start(w.Handle)
+//	lambda.Start(w)
 //
 // # What happens to a message
 //

@@ -15,7 +15,7 @@ import (
 )
 
 // A complete worker, on a table and queues in memory. In a Lambda function the
-// clients are the SDK's, and lambda.Start(w.Handle) takes the place of Deliver.
+// clients are the SDK's, and lambda.Start(w.Invoke) takes the place of Deliver.
 func Example() {
 	ctx := context.Background()
 	quiet := slog.New(slog.DiscardHandler)
@@ -72,7 +72,7 @@ func Example() {
 
 	// Lambda's part: deliver batches until the queue is empty.
 	for len(sqs.Messages("tasks")) > 0 {
-		if _, err := sqs.Deliver(ctx, "tasks", 10, w.Handle); err != nil {
+		if _, err := sqs.Deliver(ctx, "tasks", 10, w.Invoke); err != nil {
 			panic(err)
 		}
 	}

@@ -46,13 +46,13 @@ func (s *shift) hide(ctx context.Context, jobs []*job) {
 	}
 	for i, err := range s.source.ChangeVisibility(ctx, changes) {
 		if err != nil && !errors.Is(err, workqueue.ErrReceiptGone) {
-			s.log.WarnContext(ctx, "visibility not changed", slog.String("message_id", changed[i].rec.MessageId), slog.Any("error", err))
+			s.log.WarnContext(ctx, "visibility not changed", slog.String("message_id", changed[i].rec.MessageID), slog.Any("error", err))
 		}
 	}
 }
 
 // worn reports whether a message has to be replaced by a copy to come back.
-func (s *shift) worn(j *job) bool { return workqueue.Receives(j.rec) >= s.w.opts.MaxReceiveCount/2 }
+func (s *shift) worn(j *job) bool { return j.rec.ReceiveCount >= s.w.opts.MaxReceiveCount/2 }
 
 // stuck reports whether a message has to be replaced and cannot be.
 func (s *shift) stuck(j *job) bool {
@@ -93,7 +93,7 @@ func (s *shift) moveTo(ctx context.Context, queue Queue, jobs []*job) (stuck []*
 			j.back(outageWait)
 		}
 		if err != nil {
-			s.log.ErrorContext(ctx, "message not moved", slog.String("message_id", j.rec.MessageId), slog.Any("error", err))
+			s.log.ErrorContext(ctx, "message not moved", slog.String("message_id", j.rec.MessageID), slog.Any("error", err))
 		}
 	}
 	return stuck

@@ -3,8 +3,7 @@ package worker
 import (
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -21,7 +20,7 @@ const (
 
 // job is one message of a batch on its way.
 type job struct {
-	rec  *events.SQSMessage
+	rec  *event.SQSMessage
 	msg  workqueue.Message
 	row  *tasktable.Row // once claimed
 	fate fate

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/tasktable/tasktabletest"
@@ -151,13 +152,13 @@ func (p *pipeline) message(id string, change ...func(*workqueue.Message)) workqu
 }
 
 // handler is the worker's, as Lambda calls it: with the function's time-out.
-func (p *pipeline) handler(ctx context.Context, ev events.SQSEvent) (events.SQSEventResponse, error) {
+func (p *pipeline) handler(ctx context.Context, payload []byte) ([]byte, error) {
 	if p.worker == nil {
 		p.worker = worker.New(p.mux, p.table, p.queues, &p.opts)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return p.worker.Handle(ctx, ev)
+	return p.worker.Invoke(ctx, payload)
 }
 
 // invoke delivers one batch of a queue and returns its size.
@@ -307,20 +308,41 @@ type message = workqueue.Message
 
 // resume hands records to the worker without a deadline, as of a process that
 // stood still, and acknowledges what it does not report.
-func (p *pipeline) resume(records []events.SQSMessage) events.SQSEventResponse {
+func (p *pipeline) resume(records []events.SQSMessage) (back []string) {
 	p.t.Helper()
-	resp, err := worker.New(p.mux, p.table, p.queues, &p.opts).Handle(p.ctx(), events.SQSEvent{Records: records})
+	resp, err := worker.New(p.mux, p.table, p.queues, &p.opts).Invoke(p.ctx(), workqueuetest.Event(records))
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.sqs.Acknowledge(tasks, records, resp)
-	return resp
+	return p.back(resp)
+}
+
+// read returns records as a function sees them.
+func (p *pipeline) read(records ...events.SQSMessage) []event.SQSMessage {
+	p.t.Helper()
+	messages, err := event.SQS(workqueuetest.Event(records))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return messages
+}
+
+// back returns the ids of the messages that a response hands back.
+func (p *pipeline) back(response []byte) (ids []string) {
+	p.t.Helper()
+	var resp events.SQSEventResponse
+	if err := json.Unmarshal(response, &resp); err != nil || resp.BatchItemFailures == nil {
+		p.t.Fatalf("the response %s: %v; want a list, never null", response, err)
+	}
+	for _, f := range resp.BatchItemFailures {
+		ids = append(ids, f.ItemIdentifier)
+	}
+	return ids
 }
 
 // ctx is the bubble's context; that of the test around it must not be used.
 func (p *pipeline) ctx() context.Context { return p.t.Context() }
-
-func eventOf(records []events.SQSMessage) events.SQSEvent { return events.SQSEvent{Records: records} }
 
 // overtake takes a task over although its lease holds, as a worker would whose
 // clock is far ahead.

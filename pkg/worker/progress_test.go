@@ -131,7 +131,7 @@ func TestLeaseLost(t *testing.T) {
 			}
 			time.Sleep(visibility) // the process stands still
 			second := worker.New(p.mux, p.table, p.queues, &p.opts)
-			if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, second.Handle); n != 1 || err != nil {
+			if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, second.Invoke); n != 1 || err != nil {
 				t.Error(n, err)
 			}
 			err := task.Progress(ctx, 1, 2, "")
@@ -141,9 +141,8 @@ func TestLeaseLost(t *testing.T) {
 			return nil, err
 		})
 		id := p.submit()
-		resp := p.resume(p.sqs.Receive(tasks, 10))
-		if len(resp.BatchItemFailures) != 1 {
-			t.Errorf("%+v; whose task it is says the row, at the next receive", resp)
+		if back := p.resume(p.sqs.Receive(tasks, 10)); len(back) != 1 {
+			t.Errorf("%v; whose task it is says the row, at the next receive", back)
 		}
 		if s := p.row(id); s.Status != task.Succeeded || s.Result != `"newer"` {
 			t.Errorf("%+v", s)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -177,7 +178,7 @@ func (w *world) turn() {
 // of a proper replay before.
 func (w *world) redrive() {
 	for _, rec := range w.sqs.Receive(dead, 1) {
-		m, err := workqueue.DecodeRecord(&rec)
+		m, err := workqueue.DecodeRecord(&w.read(rec)[0])
 		if err != nil {
 			w.t.Errorf("seed %d: a dead letter is not readable: %v", w.seed, err)
 			return
@@ -205,9 +206,9 @@ func (w *world) serve(queue string) int {
 	w.mu.Unlock()
 	handle := w.handler
 	if w.draw(5) == 0 {
-		handle = w.worker.Handle // without a deadline
+		handle = w.worker.Invoke // without a deadline
 	}
-	resp, err := handle(withLife(w.ctx(), l), eventOf(records))
+	resp, err := handle(withLife(w.ctx(), l), workqueuetest.Event(records))
 	if err != nil {
 		w.t.Error(err)
 		return 0
@@ -228,16 +229,13 @@ func (w *world) serve(queue string) int {
 }
 
 // acknowledged checks that no message was deleted whose task still needs it.
-func (w *world) acknowledged(records []events.SQSMessage, resp events.SQSEventResponse) {
-	failed := map[string]bool{}
-	for _, f := range resp.BatchItemFailures {
-		failed[f.ItemIdentifier] = true
-	}
+func (w *world) acknowledged(records []events.SQSMessage, response []byte) {
+	back := w.back(response)
 	for _, rec := range records {
-		if failed[rec.MessageId] {
+		if slices.Contains(back, rec.MessageId) {
 			continue
 		}
-		m, err := workqueue.DecodeRecord(&rec)
+		m, err := workqueue.Decode(rec.Body, nil)
 		if err != nil {
 			w.t.Error(err)
 			continue

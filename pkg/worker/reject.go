@@ -23,10 +23,10 @@ func (s *shift) reject(ctx context.Context, jobs []*job, code, reason string) {
 	failures := make([]task.Failure, len(jobs))
 	attempts := make([]int, len(jobs))
 	for i, j := range jobs {
-		failures[i], attempts[i] = task.Failure{Code: code, Message: cmp.Or(j.refusal, reason)}, workqueue.Receives(j.rec)
+		failures[i], attempts[i] = task.Failure{Code: code, Message: cmp.Or(j.refusal, reason)}, j.rec.ReceiveCount
 	}
 	for i, err := range s.sendLetters(ctx, jobs, failures, attempts) {
-		id := slog.String("message_id", jobs[i].rec.MessageId)
+		id := slog.String("message_id", jobs[i].rec.MessageID)
 		if err != nil {
 			s.log.ErrorContext(ctx, "message not rejected", id, slog.Any("error", err))
 			jobs[i].back(outageWait)
@@ -52,7 +52,7 @@ func (s *shift) sendLetters(ctx context.Context, jobs []*job, failures []task.Fa
 	for i, j := range jobs {
 		letter, dropped := workqueue.DeadLetter(j.rec, workqueue.NewFailure(ctx, failures[i], attempts[i]), j.run())
 		if len(dropped) > 0 {
-			if errs[i] = s.archive(ctx, j.rec.MessageId, dropped); errs[i] != nil {
+			if errs[i] = s.archive(ctx, j.rec.MessageID, dropped); errs[i] != nil {
 				continue
 			}
 		}

@@ -2,9 +2,11 @@ package worker_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -14,11 +16,12 @@ import (
 // without a write to the row.
 func (p *pipeline) replay() {
 	p.t.Helper()
-	for _, rec := range p.sqs.Receive(dead, 10) {
+	for _, rec := range p.read(p.sqs.Receive(dead, 10)...) {
 		out, err := workqueue.Copy(&rec)
 		if err != nil { // ten attributes: SQS itself moves them as they are
-			delete(rec.MessageAttributes, workqueue.AttrFailure)
-			delete(rec.MessageAttributes, workqueue.AttrHops)
+			rec.Attributes = slices.DeleteFunc(rec.Attributes, func(a event.Attribute) bool {
+				return a.Name == workqueue.AttrFailure || a.Name == workqueue.AttrHops
+			})
 			if out, err = workqueue.Copy(&rec); err != nil {
 				p.t.Fatal(err)
 			}

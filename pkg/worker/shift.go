@@ -4,12 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/event"
 )
 
 // shift is one batch being worked through: triage, claim, work. Handlers and
@@ -37,11 +35,13 @@ type shift struct {
 	ledger   ledger
 }
 
-func (w *Worker) newShift(ctx context.Context, records []events.SQSMessage) *shift {
-	s := &shift{w: w, log: w.opts.Logger, source: w.queues.Backlog, start: time.Now(), jobs: make([]*job, len(records))}
+func (w *Worker) newShift(ctx context.Context, messages []event.SQSMessage) *shift {
+	s := &shift{w: w, log: w.opts.Logger, source: w.queues.Backlog, start: time.Now(), jobs: make([]*job, len(messages))}
 	s.ledger.shift, s.ledger.flushing = s, make(chan struct{}, 1)
-	for i := range records {
-		s.jobs[i] = &job{rec: &records[i]}
+	jobs := make([]job, len(messages))
+	for i := range messages {
+		jobs[i].rec = &messages[i]
+		s.jobs[i] = &jobs[i]
 	}
 	if s.deadline, s.limited = ctx.Deadline(); s.limited {
 		left := time.Until(s.deadline)
@@ -51,11 +51,7 @@ func (w *Worker) newShift(ctx context.Context, records []events.SQSMessage) *shi
 		s.answerBy = s.deadline.Add(-s.margin / 4)
 	}
 	s.leaseEnd = s.lease()
-	if len(records) > 0 {
-		arn := records[0].EventSourceARN
-		s.fresh = arn[strings.LastIndexByte(arn, ':')+1:] == w.queues.Tasks.Name()
-	}
-	if s.fresh {
+	if s.fresh = len(messages) > 0 && messages[0].Queue() == w.queues.Tasks.Name(); s.fresh {
 		s.source = w.queues.Tasks
 	}
 	return s

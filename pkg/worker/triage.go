@@ -40,7 +40,7 @@ func (s *shift) read(ctx context.Context) (foreign []*job) {
 			j.refusal = notOurs.Error()
 			foreign = append(foreign, j)
 		} else if err != nil {
-			s.log.WarnContext(ctx, "message handed back", slog.String("message_id", j.rec.MessageId), slog.Any("error", err))
+			s.log.WarnContext(ctx, "message handed back", slog.String("message_id", j.rec.MessageID), slog.Any("error", err))
 			j.back(newerVersionWait)
 		}
 	}

@@ -6,9 +6,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"github.com/spillway-go/spillway/pkg/batch"
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -63,22 +62,35 @@ func New(mux *task.Mux, table Table, queues Queues, opts *Options) *Worker {
 	return &Worker{mux: mux, table: table, queues: queues, opts: opts.withDefaults()}
 }
 
-// Handle is the Lambda handler for an SQS event source mapping with
-// ReportBatchItemFailures. It names the messages that are to come back and
-// returns an error only when a record has no message id to name it by.
+// Invoke makes a Worker a Lambda handler, for lambda.Start, behind an SQS event
+// source mapping with ReportBatchItemFailures. payload is the event's JSON; the
+// response names the messages that are to come back. It returns an error only
+// for what is no such event ([event.ErrMalformed]), and when a message has no
+// id to name it by ([batch.ErrNoMessageID]).
 //
 // When ctx has a deadline, it answers before that. When ctx is canceled, no
 // further handler begins, and what has been done is still settled.
-func (w *Worker) Handle(ctx context.Context, ev events.SQSEvent) (events.SQSEventResponse, error) {
-	s := w.newShift(ctx, ev.Records)
+func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	messages, err := event.SQS(payload)
+	if err != nil {
+		return nil, err
+	}
+	s := w.newShift(ctx, messages)
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
 	s.triage(ctx)
 	s.claim(ctx)
 	s.handBack(ctx, s.unclaimed()) // these should not wait for the handlers
 	s.work(ctx)
-	resp, err := batch.Response(ev.Records, func(i int) bool { return s.jobs[i].fate != acknowledged })
-	w.opts.Logger.InfoContext(ctx, "batch done", slog.Int("records", len(ev.Records)),
-		slog.Int("begun", s.ledger.begun()), slog.Int("back", len(resp.BatchItemFailures)), slog.Int("rejected", s.rejected))
-	return resp, err
+	back := 0
+	response, err := batch.Response(messages, func(i int) bool {
+		if s.jobs[i].fate == acknowledged {
+			return false
+		}
+		back++
+		return true
+	})
+	w.opts.Logger.InfoContext(ctx, "batch done", slog.Int("records", len(messages)),
+		slog.Int("begun", s.ledger.begun()), slog.Int("back", back), slog.Int("rejected", s.rejected))
+	return response, err
 }

@@ -9,10 +9,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -33,16 +33,16 @@ const CodeForeign = "foreign_message"
 // What did not fit, or what SQS would refuse, is returned in dropped, for the
 // caller to keep elsewhere; even error_code and failure are there when the body
 // alone takes up the largest message's size. dropped is nil if nothing is.
-func DeadLetter(rec *events.SQSMessage, failure FailureRecord, run int) (out Outgoing, dropped map[string]types.MessageAttributeValue) {
-	source := queueName(rec.EventSourceARN)
+func DeadLetter(rec *event.SQSMessage, failure FailureRecord, run int) (out Outgoing, dropped map[string]types.MessageAttributeValue) {
+	source := queueName(rec.QueueARN)
 	if failure.Queue == "" {
 		failure.Queue = source
 	}
 	if failure.MessageID == "" {
-		failure.MessageID = rec.MessageId
+		failure.MessageID = rec.MessageID
 	}
 	own := attributesOf(rec)
-	out = Outgoing{Body: rec.Body, Group: groupOf(rec), Trace: rec.Attributes["AWSTraceHeader"]}
+	out = Outgoing{Body: rec.Body, Group: groupOf(rec), Trace: rec.TraceHeader}
 	reserved := map[string]types.MessageAttributeValue{}
 	names := []string{AttrErrorCode, AttrFailure, AttrOrigin}
 	if m, text, ok := nextRun(rec, run); ok {
@@ -98,7 +98,7 @@ func DeadLetter(rec *events.SQSMessage, failure FailureRecord, run int) (out Out
 }
 
 // nextRun decodes one of our messages and raises its run to run+1.
-func nextRun(rec *events.SQSMessage, run int) (Message, string, bool) {
+func nextRun(rec *event.SQSMessage, run int) (Message, string, bool) {
 	if run < 1 {
 		return Message{}, "", false
 	}
@@ -148,8 +148,8 @@ func queueName(arn string) string {
 // made from cause, and returns when SQS has confirmed it; only then may rec be
 // acknowledged. It is what pkg/batch asks for a Rejecter. Attributes that did
 // not fit are named in the log.
-func (q *Queue) Reject(ctx context.Context, rec *events.SQSMessage, cause error) error {
-	record := NewFailure(ctx, task.FailureOf(cause), Receives(rec))
+func (q *Queue) Reject(ctx context.Context, rec *event.SQSMessage, cause error) error {
+	record := NewFailure(ctx, task.FailureOf(cause), rec.ReceiveCount)
 	run := 0
 	if m, err := DecodeRecord(rec); err == nil {
 		run = m.Run
@@ -159,11 +159,11 @@ func (q *Queue) Reject(ctx context.Context, rec *events.SQSMessage, cause error)
 	out, dropped := DeadLetter(rec, record, run)
 	if len(dropped) > 0 {
 		q.opts.Logger.WarnContext(ctx, "attributes of a dead letter dropped",
-			slog.String("message_id", rec.MessageId),
+			slog.String("message_id", rec.MessageID),
 			slog.Any("attributes", slices.Sorted(maps.Keys(dropped))))
 	}
 	if err := q.Send(ctx, out); err != nil {
-		return fmt.Errorf("reject the message %s: %w", rec.MessageId, err)
+		return fmt.Errorf("reject the message %s: %w", rec.MessageID, err)
 	}
 	return nil
 }

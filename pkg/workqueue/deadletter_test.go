@@ -10,12 +10,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -30,8 +31,8 @@ func TestDeadLetterOfATask(t *testing.T) {
 	m := example()
 	rec := record(encode(t, m))
 	rec.Body = strings.Replace(rec.Body, `"run":2`, `"later":{"run":2},"run" : 2`, 1) // a member of a newer minor release
-	rec.Attributes["AWSTraceHeader"] = "Root=1"
-	rec.MessageAttributes["error_code"] = events.SQSMessageAttribute{DataType: "String", StringValue: aws.String("old")}
+	rec.TraceHeader = "Root=1"
+	with(rec, "error_code", "String=old")
 	out, dropped := workqueue.DeadLetter(rec, failed, 2)
 	if dropped != nil {
 		t.Errorf("dropped %v", dropped)
@@ -77,7 +78,7 @@ func TestDeadLetterTakesTheRowsRun(t *testing.T) {
 func TestDeadLetterOfATaskWithForeignAttributes(t *testing.T) {
 	t.Parallel()
 	rec := record(encode(t, example()))
-	rec.MessageAttributes["x"] = events.SQSMessageAttribute{DataType: "String", StringValue: aws.String("y")}
+	with(rec, "x", "String=y")
 	out, dropped := workqueue.DeadLetter(rec, failed, 2)
 	if len(out.Attributes) != 10 || len(dropped) != 1 || *dropped["x"].StringValue != "y" {
 		t.Errorf("kept %v, dropped %v", plain(out.Attributes), plain(dropped))
@@ -86,25 +87,19 @@ func TestDeadLetterOfATaskWithForeignAttributes(t *testing.T) {
 
 func TestDeadLetterOfAForeignMessage(t *testing.T) {
 	t.Parallel()
-	attrs := func(pairs ...string) map[string]events.SQSMessageAttribute {
-		m := map[string]events.SQSMessageAttribute{}
+	attrs := func(pairs ...string) (all []event.Attribute) {
 		for i := 0; i < len(pairs); i += 2 {
-			kind, value, _ := strings.Cut(pairs[i+1], "=")
-			if kind == "Binary" {
-				m[pairs[i]] = events.SQSMessageAttribute{DataType: kind, BinaryValue: []byte(value)}
-			} else {
-				m[pairs[i]] = events.SQSMessageAttribute{DataType: kind, StringValue: &value}
-			}
+			all = append(all, attribute(pairs[i], pairs[i+1]))
 		}
-		return m
+		return all
 	}
 	eleven := attrs("k", "String=11", "j", "Number=10", "i", "Binary=\x009")
 	for i := range 8 {
-		eleven["a"+strconv.Itoa(i)] = events.SQSMessageAttribute{DataType: "Number", StringValue: aws.String(strconv.Itoa(i))}
+		eleven = append(eleven, attribute("a"+strconv.Itoa(i), "Number="+strconv.Itoa(i)))
 	}
 	tests := map[string]struct {
 		body          string
-		attrs         map[string]events.SQSMessageAttribute
+		attrs         []event.Attribute
 		kept, dropped map[string]string
 		wantBody      string
 	}{
@@ -142,7 +137,7 @@ func TestDeadLetterOfAForeignMessage(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			rec := &events.SQSMessage{MessageId: "m", Body: tt.body, MessageAttributes: tt.attrs, EventSourceARN: queueARN}
+			rec := &event.SQSMessage{MessageID: "m", Body: tt.body, Attributes: tt.attrs, QueueARN: queueARN}
 			out, dropped := workqueue.DeadLetter(rec, failed, 1)
 			if tt.wantBody == "" {
 				tt.wantBody = tt.body
@@ -183,18 +178,18 @@ func TestDeadLetterAlwaysFits(t *testing.T) {
 	t.Parallel()
 	body := strings.Repeat("x", workqueue.MaxBytes)
 	rapid.Check(t, func(t *rapid.T) {
-		rec := &events.SQSMessage{EventSourceARN: queueARN, MessageAttributes: map[string]events.SQSMessageAttribute{}}
+		rec := &event.SQSMessage{QueueARN: queueARN}
 		used := 0
 		names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{
 			"origin", "error_code", "failure", "run", "a", "b", "c", "d", "e", "f", "g", "h", "i",
 		}), 0, 13, rapid.ID[string]).Draw(t, "names")
 		for _, name := range names {
-			v := events.SQSMessageAttribute{DataType: "Binary", BinaryValue: bytes.Repeat([]byte{7}, rapid.IntRange(1, 3000).Draw(t, "size"))}
+			a := event.Attribute{Name: name, Type: "Binary", Binary: bytes.Repeat([]byte{7}, rapid.IntRange(1, 3000).Draw(t, "size"))}
 			if rapid.Bool().Draw(t, "string") {
-				v = events.SQSMessageAttribute{DataType: "String", StringValue: aws.String(string(bytes.Repeat([]byte{'y'}, len(v.BinaryValue))))}
+				a = event.Attribute{Name: name, Type: "String", String: strings.Repeat("y", len(a.Binary))}
 			}
-			rec.MessageAttributes[name] = v
-			used += len(name) + len(v.DataType) + len(v.BinaryValue) + len(aws.ToString(v.StringValue))
+			rec.Attributes = append(rec.Attributes, a)
+			used += len(name) + len(a.Type) + len(a.Binary) + len(a.String)
 		}
 		rec.Body = body[:workqueue.MaxBytes-used-rapid.SampledFrom([]int{0, 1, 20, 100, 300, 1000, 5000, 900_000}).Draw(t, "room")]
 		f := failed
@@ -204,15 +199,10 @@ func TestDeadLetterAlwaysFits(t *testing.T) {
 		if out.Body != rec.Body {
 			t.Fatal("the body was changed")
 		}
-		for name, v := range rec.MessageAttributes {
-			kept, isKept := out.Attributes[name]
-			lost, isDropped := dropped[name]
-			same := func(k, w string) bool { return k == aws.ToString(v.StringValue)+string(v.BinaryValue) || w == "" }
-			switch {
-			case isKept && same(aws.ToString(kept.StringValue)+string(kept.BinaryValue), "x"):
-			case isDropped && same(aws.ToString(lost.StringValue)+string(lost.BinaryValue), "x"):
-			default:
-				t.Fatalf("%s is lost: kept %v, dropped %v", name, isKept, isDropped)
+		for _, a := range rec.Attributes {
+			want := a.String + string(a.Binary)
+			if !same(out.Attributes[a.Name], want) && !same(dropped[a.Name], want) {
+				t.Fatalf("%s is lost: kept %v, dropped %v", a.Name, plain(out.Attributes), plain(dropped))
 			}
 		}
 		for _, name := range []string{"error_code", "failure"} {
@@ -221,6 +211,10 @@ func TestDeadLetterAlwaysFits(t *testing.T) {
 			}
 		}
 	})
+}
+
+func same(v types.MessageAttributeValue, want string) bool {
+	return aws.ToString(v.StringValue)+string(v.BinaryValue) == want
 }
 
 func TestReject(t *testing.T) {
@@ -233,9 +227,8 @@ func TestReject(t *testing.T) {
 	if err := dead.Reject(ctx, record(encode(t, example())), task.Permanent(task.Code("gone", errors.New("no such\x00order")))); err != nil {
 		t.Fatal(err)
 	}
-	bare := &events.SQSMessage{MessageId: "m2", Body: "hello", EventSourceARN: queueARN, MessageAttributes: map[string]events.SQSMessageAttribute{
-		"error_code": {DataType: "String", StringValue: aws.String("theirs")},
-	}}
+	bare := &event.SQSMessage{MessageID: "m2", Body: "hello", QueueARN: queueARN}
+	with(bare, "error_code", "String=theirs")
 	_, cause := workqueue.DecodeRecord(bare)
 	if err := dead.Reject(ctx, bare, task.Permanent(cause)); err != nil {
 		t.Fatal(err)

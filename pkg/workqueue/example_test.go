@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -33,7 +32,7 @@ func ExampleDecodeRecord() {
 		`{"v":2,"task_id":"t1"}`,
 		`{"Records":[]}`,
 	} {
-		m, err := workqueue.DecodeRecord(&events.SQSMessage{Body: body})
+		m, err := workqueue.DecodeRecord(&event.SQSMessage{Body: body})
 		foreign, isForeign := errors.AsType[*workqueue.ForeignError](err)
 		switch {
 		case isForeign:
@@ -62,7 +61,7 @@ func ExampleQueue_SendBatch() {
 }
 
 func ExampleDeadLetter() {
-	rec := &events.SQSMessage{Body: "hello", MessageId: "m1", EventSourceARN: "arn:aws:sqs:eu-central-1:123456789012:tasks"}
+	rec := &event.SQSMessage{Body: "hello", MessageID: "m1", QueueARN: "arn:aws:sqs:eu-central-1:123456789012:tasks"}
 	_, cause := workqueue.DecodeRecord(rec)
 	out, dropped := workqueue.DeadLetter(rec, workqueue.FailureRecord{
 		Code: workqueue.CodeForeign, Message: cause.Error(), Attempts: 1,

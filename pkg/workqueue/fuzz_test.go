@@ -104,7 +104,7 @@ func FuzzFailureRecord(f *testing.F) {
 		}
 		// With whatever text, the dead letter is one that SQS takes.
 		rec := record(workqueue.Outgoing{Body: "foreign"})
-		rec.MessageId = id
+		rec.MessageID = id
 		out, dropped := workqueue.DeadLetter(rec, r, 0)
 		if len(dropped) > 0 || len(out.Attributes) != 3 {
 			t.Fatal(fmt.Sprint(dropped, len(out.Attributes)))

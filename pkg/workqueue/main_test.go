@@ -1,14 +1,16 @@
 package workqueue_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"go.uber.org/goleak"
 
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -39,19 +41,36 @@ func example() workqueue.Message {
 }
 
 // record returns out as Lambda would hand it over.
-func record(out workqueue.Outgoing) *events.SQSMessage {
-	rec := &events.SQSMessage{
-		MessageId: "059f36b4-87a3-44ab-83d2-661975830a7d", ReceiptHandle: "handle", Body: out.Body,
-		Attributes:        map[string]string{"ApproximateReceiveCount": "3", "MessageGroupId": out.Group},
-		MessageAttributes: map[string]events.SQSMessageAttribute{},
-		EventSourceARN:    queueARN,
+func record(out workqueue.Outgoing) *event.SQSMessage {
+	rec := &event.SQSMessage{
+		MessageID: "059f36b4-87a3-44ab-83d2-661975830a7d", ReceiptHandle: "handle", Body: out.Body,
+		ReceiveCount: 3, GroupID: out.Group, QueueARN: queueARN,
 	}
 	for name, v := range out.Attributes {
-		rec.MessageAttributes[name] = events.SQSMessageAttribute{
-			DataType: *v.DataType, StringValue: v.StringValue, BinaryValue: v.BinaryValue,
-		}
+		rec.Attributes = append(rec.Attributes, event.Attribute{
+			Name: name, Type: *v.DataType, String: aws.ToString(v.StringValue), Binary: v.BinaryValue,
+		})
 	}
 	return rec
+}
+
+// attribute returns an attribute of a type and value as [plain] shows them.
+func attribute(name, value string) event.Attribute {
+	a := event.Attribute{Name: name}
+	a.Type, a.String, _ = strings.Cut(value, "=")
+	if strings.HasPrefix(a.Type, "Binary") {
+		a.Binary, a.String = []byte(a.String), ""
+	}
+	return a
+}
+
+// with puts an attribute in the place of one of the same name.
+func with(rec *event.SQSMessage, name, value string) {
+	rec.Attributes = append(without(rec, name), attribute(name, value))
+}
+
+func without(rec *event.SQSMessage, name string) []event.Attribute {
+	return slices.DeleteFunc(slices.Clone(rec.Attributes), func(a event.Attribute) bool { return a.Name == name })
 }
 
 func encode(tb testing.TB, m workqueue.Message) workqueue.Outgoing {

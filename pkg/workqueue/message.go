@@ -18,6 +18,10 @@ import (
 // Version is the version of the message format that [Encode] writes.
 const Version = 1
 
+// oldestVersion is the oldest version that [Decode] understands: the one
+// before, so that a deployment can roll while messages wait.
+const oldestVersion = max(Version-1, 1)
+
 // maxVersion is the largest number taken for a version; what is beyond is
 // some other program's field.
 const maxVersion = 1000
@@ -137,13 +141,15 @@ func (m *Message) attributes() map[string]types.MessageAttributeValue {
 // takes strictly. Attributes that are missing or malformed count as their
 // zero value: the body alone says what the task is.
 //
+// A body of the version before [Version] is understood as well.
+//
 // The error is a [*ForeignError], or wraps [ErrNewerVersion].
 func Decode(text string, attrs map[string]types.MessageAttributeValue) (Message, error) {
 	return decode(text, func(name string) string { return aws.ToString(attrs[name].StringValue) })
 }
 
 func decode(text string, attr func(string) string) (Message, error) {
-	m, err := decodeBody(text)
+	m, err := decodeBody(text, oldestVersion, Version)
 	if err != nil {
 		return Message{}, err
 	}
@@ -154,58 +160,6 @@ func decode(text string, attr func(string) string) (Message, error) {
 	m.Replays = count(attr(AttrReplays))
 	m.Hops = count(attr(AttrHops))
 	m.Origin = task.CleanText(attr(AttrOrigin), maxOrigin)
-	return m, nil
-}
-
-func decodeBody(text string) (Message, error) {
-	if len(text) > MaxBytes {
-		return Message{}, foreign("the body has %d bytes", len(text))
-	}
-	raw := []byte(text)
-	if !json.Valid(raw) {
-		return Message{}, foreign("the body is not JSON")
-	}
-	fields, err := members(raw, bodyFields)
-	if err != nil {
-		return Message{}, err
-	}
-	var m Message
-	if err := fields.into("v", &m.Version); err != nil {
-		return Message{}, err
-	}
-	switch {
-	case m.Version < 1 || m.Version > maxVersion:
-		return Message{}, foreign("v is %d", m.Version)
-	case m.Version > Version:
-		return Message{}, fmt.Errorf("%w: %d, known is %d", ErrNewerVersion, m.Version, Version)
-	}
-	var created, replayed, deadline task.Time
-	for _, f := range []struct {
-		into  func(string, any) error
-		name  string
-		value any
-	}{
-		{fields.into, "task_id", &m.TaskID},
-		{fields.into, "run", &m.Run},
-		{fields.into, "type", &m.Type},
-		{fields.into, "tenant", &m.Tenant},
-		{fields.into, "created_at", &created},
-		{fields.intoOptional, "replayed_at", &replayed},
-		{fields.into, "deadline", &deadline},
-		{fields.intoOptional, "input_ref", &m.InputRef},
-	} {
-		if err := f.into(f.name, f.value); err != nil {
-			return Message{}, err
-		}
-	}
-	m.CreatedAt, m.ReplayedAt, m.Deadline = created.Time, replayed.Time, deadline.Time
-	m.Input = fields["input"]
-	if m.InputRef != "" && string(m.Input) == "null" {
-		m.Input = nil
-	}
-	if err := m.check(); err != nil {
-		return Message{}, &ForeignError{Reason: err.Error()}
-	}
 	return m, nil
 }
 

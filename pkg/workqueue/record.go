@@ -2,10 +2,12 @@ package workqueue
 
 import (
 	"fmt"
+	"strings"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/spillway-go/spillway/pkg/event"
 )
 
 // MaxHops bounds how often one message is passed on as a copy. Every copy is a
@@ -17,16 +19,8 @@ import (
 const MaxHops = 20
 
 // DecodeRecord is [Decode] for a message as Lambda hands it over.
-func DecodeRecord(rec *events.SQSMessage) (Message, error) {
-	return decode(rec.Body, func(name string) string {
-		return aws.ToString(rec.MessageAttributes[name].StringValue)
-	})
-}
-
-// Receives returns how often SQS has handed out the message, this time
-// included; 0 if the record does not say.
-func Receives(rec *events.SQSMessage) int {
-	return count(rec.Attributes["ApproximateReceiveCount"])
+func DecodeRecord(rec *event.SQSMessage) (Message, error) {
+	return decode(rec.Body, func(name string) string { return rec.Attribute(name).String })
 }
 
 // Copy returns a fresh copy of a received message: body, attributes of every
@@ -37,8 +31,8 @@ func Receives(rec *events.SQSMessage) int {
 //
 // After [MaxHops] copies it fails with [ErrTooManyHops]; a message whose
 // attributes leave no room for hops fails with an [*InvalidError].
-func Copy(rec *events.SQSMessage) (Outgoing, error) {
-	hops := count(aws.ToString(rec.MessageAttributes[AttrHops].StringValue))
+func Copy(rec *event.SQSMessage) (Outgoing, error) {
+	hops := count(rec.Attribute(AttrHops).String)
 	if hops >= MaxHops {
 		return Outgoing{}, fmt.Errorf("%w: %d times", ErrTooManyHops, hops)
 	}
@@ -46,32 +40,34 @@ func Copy(rec *events.SQSMessage) (Outgoing, error) {
 		Body:       rec.Body,
 		Attributes: attributesOf(rec),
 		Group:      groupOf(rec),
-		Trace:      rec.Attributes["AWSTraceHeader"],
+		Trace:      rec.TraceHeader,
 	}
 	out.Attributes[AttrHops] = numberValue(hops + 1)
 	if err := out.check(MaxBytes); err != nil {
-		return Outgoing{}, fmt.Errorf("copy the message %s: %w", rec.MessageId, err)
+		return Outgoing{}, fmt.Errorf("copy the message %s: %w", rec.MessageID, err)
 	}
 	return out, nil
 }
 
 // attributesOf returns rec's message attributes as the SDK sends them.
-func attributesOf(rec *events.SQSMessage) map[string]types.MessageAttributeValue {
-	attrs := make(map[string]types.MessageAttributeValue, len(rec.MessageAttributes)+1)
-	for name, v := range rec.MessageAttributes {
-		attrs[name] = types.MessageAttributeValue{
-			DataType:    aws.String(v.DataType),
-			StringValue: v.StringValue,
-			BinaryValue: v.BinaryValue,
+func attributesOf(rec *event.SQSMessage) map[string]types.MessageAttributeValue {
+	attrs := make(map[string]types.MessageAttributeValue, len(rec.Attributes)+1)
+	for _, a := range rec.Attributes {
+		v := types.MessageAttributeValue{DataType: aws.String(a.Type)}
+		if kind, _, _ := strings.Cut(a.Type, "."); kind == "Binary" {
+			v.BinaryValue = a.Binary
+		} else {
+			v.StringValue = aws.String(a.String)
 		}
+		attrs[a.Name] = v
 	}
 	return attrs
 }
 
 // groupOf returns the group that rec was sent with, or else its tenant's.
-func groupOf(rec *events.SQSMessage) string {
-	if g := rec.Attributes["MessageGroupId"]; g != "" {
-		return g
+func groupOf(rec *event.SQSMessage) string {
+	if rec.GroupID != "" {
+		return rec.GroupID
 	}
-	return Group(aws.ToString(rec.MessageAttributes[AttrTenant].StringValue))
+	return Group(rec.Attribute(AttrTenant).String)
 }

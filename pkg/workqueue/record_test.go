@@ -6,10 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -17,14 +16,14 @@ func TestCopyIsVerbatim(t *testing.T) {
 	t.Parallel()
 	rec := record(encode(t, example()))
 	rec.Body = `{"v":7, "task_id" : "t", "whatever":[1]}` // of a version yet to come
-	rec.Attributes["AWSTraceHeader"] = "Root=1-5759e988-bd862e3fe1be46a994272793"
-	rec.MessageAttributes["bin"] = events.SQSMessageAttribute{DataType: "Binary.gzip", BinaryValue: []byte{0, 255}}
-	rec.MessageAttributes["num"] = events.SQSMessageAttribute{DataType: "Number.float", StringValue: aws.String("1e3")}
+	rec.TraceHeader = "Root=1-5759e988-bd862e3fe1be46a994272793"
+	with(rec, "bin", "Binary.gzip=\x00\xff")
+	with(rec, "num", "Number.float=1e3")
 	out, err := workqueue.Copy(rec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out.Body != rec.Body || out.Group != "AIDAEXAMPLE" || out.Trace != rec.Attributes["AWSTraceHeader"] || out.Delay != 0 {
+	if out.Body != rec.Body || out.Group != "AIDAEXAMPLE" || out.Trace != rec.TraceHeader || out.Delay != 0 {
 		t.Errorf("got %+v", out)
 	}
 	want := map[string]string{
@@ -35,7 +34,7 @@ func TestCopyIsVerbatim(t *testing.T) {
 	if diff := cmp.Diff(want, plain(out.Attributes)); diff != "" {
 		t.Errorf("attributes (-want +got):\n%s", diff)
 	}
-	if got := *rec.MessageAttributes["hops"].StringValue; got != "3" {
+	if got := rec.Attribute("hops").String; got != "3" {
 		t.Errorf("the record itself was changed: hops %s", got)
 	}
 }
@@ -45,7 +44,7 @@ func TestCopyIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, first := range []string{"0", "-5", "junk", "", "99999999999999999999"} {
 		rec := record(encode(t, example()))
-		rec.MessageAttributes["hops"] = events.SQSMessageAttribute{DataType: "Number", StringValue: aws.String(first)}
+		with(rec, "hops", "Number="+first)
 		copies := 0
 		for {
 			out, err := workqueue.Copy(rec)
@@ -71,15 +70,15 @@ func TestCopyIsBounded(t *testing.T) {
 
 func TestCopyRefusesWhatCannotBeSent(t *testing.T) {
 	t.Parallel()
-	tests := map[string]func(*events.SQSMessage){
-		"no room for hops": func(rec *events.SQSMessage) {
-			rec.MessageAttributes = map[string]events.SQSMessageAttribute{}
+	tests := map[string]func(*event.SQSMessage){
+		"no room for hops": func(rec *event.SQSMessage) {
+			rec.Attributes = nil
 			for i := range 10 {
-				rec.MessageAttributes["a"+strconv.Itoa(i)] = events.SQSMessageAttribute{DataType: "String", StringValue: aws.String("x")}
+				with(rec, "a"+strconv.Itoa(i), "String=x")
 			}
 		},
-		"empty":     func(rec *events.SQSMessage) { rec.Body = "" },
-		"too large": func(rec *events.SQSMessage) { rec.Body = strings.Repeat("x", workqueue.MaxBytes) },
+		"empty":     func(rec *event.SQSMessage) { rec.Body = "" },
+		"too large": func(rec *event.SQSMessage) { rec.Body = strings.Repeat("x", workqueue.MaxBytes) },
 	}
 	for name, change := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -95,25 +94,14 @@ func TestCopyRefusesWhatCannotBeSent(t *testing.T) {
 
 func TestCopyOfABareRecord(t *testing.T) {
 	t.Parallel()
-	out, err := workqueue.Copy(&events.SQSMessage{Body: "x"})
+	out, err := workqueue.Copy(&event.SQSMessage{Body: "x"})
 	if err != nil || out.Group != "" || len(out.Attributes) != 1 {
 		t.Errorf("got %+v, %v", out, err)
 	}
 	rec := record(encode(t, example()))
-	delete(rec.Attributes, "MessageGroupId")
+	rec.GroupID = ""
 	if out, _ = workqueue.Copy(rec); out.Group != "AIDAEXAMPLE" {
 		t.Errorf("without a group of its own: %q", out.Group)
-	}
-}
-
-func TestReceives(t *testing.T) {
-	t.Parallel()
-	rec := record(workqueue.Outgoing{Body: "x"})
-	if got := workqueue.Receives(rec); got != 3 {
-		t.Errorf("got %d", got)
-	}
-	if got := workqueue.Receives(&events.SQSMessage{}); got != 0 {
-		t.Errorf("without attributes: %d", got)
 	}
 }
 

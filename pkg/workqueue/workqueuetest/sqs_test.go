@@ -8,7 +8,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -156,14 +155,14 @@ func TestFaults(t *testing.T) {
 func TestDeliver(t *testing.T) {
 	s := workqueuetest.New()
 	q := open(s, "a", workqueuetest.QueueOptions{})
-	answer := func(resp events.SQSEventResponse, err error) workqueuetest.Handler {
-		return func(context.Context, events.SQSEvent) (events.SQSEventResponse, error) { return resp, err }
+	answer := func(response string, err error) workqueuetest.Handler {
+		return func(context.Context, []byte) ([]byte, error) { return []byte(response), err }
 	}
-	failed := func(ids ...string) (r events.SQSEventResponse) {
-		for _, id := range ids {
-			r.BatchItemFailures = append(r.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
+	failed := func(ids ...string) string {
+		for i, id := range ids {
+			ids[i] = `{"itemIdentifier":"` + id + `"}`
 		}
-		return r
+		return `{"batchItemFailures":[` + strings.Join(ids, ",") + `]}`
 	}
 	if n, err := s.Deliver(t.Context(), "a", 10, nil); n != 0 || err != nil {
 		t.Errorf("an empty queue: %d, %v", n, err)
@@ -175,6 +174,7 @@ func TestDeliver(t *testing.T) {
 		"all":         {func([]string) workqueuetest.Handler { return answer(failed(), nil) }, 0},
 		"one failed":  {func(ids []string) workqueuetest.Handler { return answer(failed(ids[0]), nil) }, 1},
 		"unknown id":  {func([]string) workqueuetest.Handler { return answer(failed("?"), nil) }, 2},
+		"malformed":   {func([]string) workqueuetest.Handler { return answer("{", nil) }, 2},
 		"with errors": {func([]string) workqueuetest.Handler { return answer(failed(), errors.New("no")) }, 2},
 	} {
 		s.Create("a", workqueuetest.QueueOptions{})

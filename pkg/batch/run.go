@@ -1,0 +1,224 @@
+package batch
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// work is what a [crew] is to do.
+type work interface {
+	// do works on record i. recordCtx is the handler's; ctx, the batch's, ends
+	// later.
+	do(ctx, recordCtx context.Context, i int) error
+	// name tells record i in the log.
+	name(i int) slog.Attr
+}
+
+// crew works through one batch, see [Each]. Its slots, one goroutine for each
+// record that may run at once, help themselves: a slot that has finished a
+// record takes the next one. It holds contexts because it lives as long as the
+// batch that they are for.
+type crew struct {
+	opts   *Options
+	window window
+	work   work
+	lanes  *lanes // of records that must follow one another
+	halt   bool   // a failure stops every record behind it, not only its lane
+
+	ctx     context.Context // the batch's
+	records deadlineContext // the handlers', if the window is limited
+	slots   sync.WaitGroup  // that work
+
+	mu     sync.Mutex // guards all below
+	errs   []error
+	places []place // one for each slot
+	next   int     // the first record that nobody has looked at
+	begun  int     // how many were begun
+	last   int     // no record behind this one may begin
+	closed bool    // the batch has ended without the slots that still work
+
+	// Room for a batch of the usual size.
+	fewErrs   [10]error
+	fewPlaces [1]place
+}
+
+// place is what one slot works on.
+type place struct {
+	record int
+	since  time.Time
+	busy   bool
+}
+
+// run works through n records and returns their outcomes. A crew runs once.
+func (c *crew) run(ctx context.Context, n int) []error {
+	c.ctx, c.last = ctx, n-1
+	if c.errs = c.fewErrs[:]; n > len(c.errs) {
+		c.errs = make([]error, n)
+	}
+	c.errs = c.errs[:n]
+	for i := range c.errs {
+		c.errs[i] = ErrNotBegun
+	}
+	if c.window.limited {
+		c.records.Context, c.records.at = ctx, c.window.soft
+		defer c.records.end()
+		timer := time.AfterFunc(time.Until(c.window.hard), c.abandon)
+		defer timer.Stop()
+	}
+	c.start(min(c.opts.Concurrency, n))
+	c.slots.Wait()
+	return c.errs
+}
+
+// start fills the slots.
+func (c *crew) start(slots int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.places = c.fewPlaces[:]; slots > len(c.places) {
+		c.places = make([]place, slots)
+	}
+	now := time.Now()
+	for k := range slots {
+		if !c.take(k, now) {
+			return
+		}
+		c.slots.Add(1)
+		go c.serve(k)
+	}
+}
+
+// serve works on the record in place k and on those that it takes after it.
+func (c *crew) serve(k int) {
+	returned := false
+	defer func() {
+		if !returned && c.finish(k, errGoexit) { // the handler ended this goroutine
+			go c.serve(k)
+		}
+	}()
+	for c.finish(k, c.call(c.places[k].record)) {
+	}
+	returned = true
+}
+
+// take gives place k the first record that may begin, if there is one. mu must
+// be held.
+func (c *crew) take(k int, now time.Time) bool {
+	if !c.mayBegin(now) {
+		return false
+	}
+	i, ok := c.ready()
+	if !ok {
+		return false
+	}
+	c.places[k] = place{record: i, since: now, busy: true}
+	c.begun++
+	return true
+}
+
+// mayBegin reports whether there is time for another record. mu must be held.
+func (c *crew) mayBegin(now time.Time) bool {
+	if c.closed || c.ctx.Err() != nil {
+		return false
+	}
+	if c.begun == 0 {
+		return c.window.allows(now, 0)
+	}
+	return c.window.allows(now, c.opts.Guard.Longest())
+}
+
+// ready removes the first record that waits for no other. mu must be held.
+func (c *crew) ready() (int, bool) {
+	for c.next <= c.last && !c.lanes.leads(c.next) {
+		c.next++
+	}
+	limit := c.next // what leads a lane comes first, unless an earlier one was freed
+	if c.next > c.last {
+		limit = c.last + 1
+	}
+	if i, ok := c.lanes.first(limit); ok {
+		return i, true
+	}
+	if c.next > c.last {
+		return 0, false
+	}
+	c.next++
+	return c.next - 1, true
+}
+
+// finish records the outcome at place k and gives it another record. It reports
+// whether there was one.
+func (c *crew) finish(k int, err error) bool {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.settle(k, now, err)
+	if c.take(k, now) {
+		return true
+	}
+	c.slots.Done()
+	return false
+}
+
+// settle records an outcome. mu must be held.
+func (c *crew) settle(k int, now time.Time, err error) {
+	p := &c.places[k]
+	p.busy = false
+	c.errs[p.record] = err
+	c.opts.Guard.observe(now.Sub(p.since))
+	switch {
+	case err == nil:
+		c.lanes.release(p.record)
+	case c.halt:
+		c.last = min(c.last, p.record)
+	}
+}
+
+// abandon gives up the handlers that are still running.
+func (c *crew) abandon() {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return
+	}
+	c.closed = true
+	for k, p := range c.places {
+		if !p.busy {
+			continue
+		}
+		c.opts.Logger.ErrorContext(c.ctx, "handler abandoned: it ignores its context", c.work.name(p.record),
+			slog.Duration("running_for", now.Sub(p.since)))
+		c.settle(k, now, task.Code(task.CodeTimeout, fmt.Errorf("%w: %w", ErrAbandoned, context.DeadlineExceeded)))
+		c.slots.Done()
+	}
+}
+
+// call runs the handler of record i.
+func (c *crew) call(i int) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			stack := debug.Stack()
+			c.opts.Logger.ErrorContext(c.ctx, "handler panicked", c.work.name(i), slog.Any("panic", v), slog.String("stack", string(stack)))
+			err = &task.PanicError{Value: v, Stack: stack}
+		}
+	}()
+	ctx := c.ctx
+	if c.window.limited {
+		ctx = &c.records
+	}
+	if c.opts.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.opts.Timeout)
+		defer cancel()
+	}
+	return c.work.do(c.ctx, ctx, i)
+}
