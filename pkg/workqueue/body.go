@@ -1,14 +1,61 @@
 package workqueue
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/spillway-go/spillway/internal/jsonscan"
+	"github.com/spillway-go/spillway/pkg/internal/jsonscan"
 	"github.com/spillway-go/spillway/pkg/task"
 )
+
+// body is the JSON form of m, which must have passed check.
+func (m *Message) body() (string, error) {
+	b := make([]byte, 0, len(m.Input)+len(m.InputRef)+320)
+	b = append(b, `{"v":`...)
+	b = strconv.AppendInt(b, Version, 10)
+	b = appendText(append(b, `,"task_id":`...), m.TaskID)
+	b = strconv.AppendInt(append(b, `,"run":`...), int64(m.Run), 10)
+	b = appendText(append(b, `,"type":`...), m.Type)
+	b = appendText(append(b, `,"tenant":`...), m.Tenant)
+	b = appendText(append(b, `,"created_at":`...), task.At(m.CreatedAt).String())
+	if !m.ReplayedAt.IsZero() {
+		b = appendText(append(b, `,"replayed_at":`...), task.At(m.ReplayedAt).String())
+	}
+	b = appendText(append(b, `,"deadline":`...), task.At(m.Deadline).String())
+	if len(m.Input) == 0 {
+		b = appendText(append(b, `,"input_ref":`...), m.InputRef)
+	} else {
+		w := bytes.NewBuffer(append(b, `,"input":`...))
+		if err := json.Compact(w, m.Input); err != nil {
+			return "", fmt.Errorf("the input: %w", err)
+		}
+		b = w.Bytes()
+	}
+	// Only inside of a JSON string can these two occur.
+	text := strings.ReplaceAll(string(append(b, '}')), "\uFFFE", `\ufffe`)
+	return strings.ReplaceAll(text, "\uFFFF", `\uffff`), nil
+}
+
+// appendText appends s, which is UTF-8, as a JSON string. It escapes no more
+// than it must: six bytes for each < in a web page's text would burst the limit.
+func appendText(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			dst = append(dst, '\\', c)
+		case c < ' ':
+			dst = fmt.Appendf(dst, `\u%04x`, c)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return append(dst, '"')
+}
 
 // members are the texts of the values that a body has under the names this
 // version reads; empty without one.

@@ -1,12 +1,10 @@
 package workqueue
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,9 +16,9 @@ import (
 // Version is the version of the message format that [Encode] writes.
 const Version = 1
 
-// oldestVersion is the oldest version that [Decode] understands: the one
-// before, so that a deployment can roll while messages wait.
-const oldestVersion = max(Version-1, 1)
+// oldest is the oldest version that a program of the given one understands: the
+// one before, so that a deployment can roll while messages wait.
+func oldest(version int) int { return max(version-1, 1) }
 
 // maxVersion is the largest number taken for a version; what is beyond is
 // some other program's field.
@@ -71,20 +69,6 @@ const (
 	AttrFailure   = "failure"    // dead letters only: a [FailureRecord]
 )
 
-// body is the JSON form of a message.
-type body struct {
-	V          int             `json:"v"`
-	TaskID     string          `json:"task_id"`
-	Run        int             `json:"run"`
-	Type       string          `json:"type"`
-	Tenant     string          `json:"tenant"`
-	CreatedAt  task.Time       `json:"created_at"`
-	ReplayedAt *task.Time      `json:"replayed_at,omitempty"`
-	Deadline   task.Time       `json:"deadline"`
-	Input      json.RawMessage `json:"input,omitempty"`
-	InputRef   string          `json:"input_ref,omitempty"`
-}
-
 // Encode turns m into a message that a queue accepts. The input keeps its
 // bytes, white space outside of strings aside; characters that JSON allows but
 // SQS refuses are written as escapes, which mean the same. Encode fails on
@@ -93,26 +77,10 @@ func Encode(m Message) (Outgoing, error) {
 	if err := m.check(); err != nil {
 		return Outgoing{}, fmt.Errorf("encode the message of task %q: %w", task.CleanText(m.TaskID, maxTaskID), err)
 	}
-	b := body{
-		V: Version, TaskID: m.TaskID, Run: m.Run, Type: m.Type, Tenant: m.Tenant,
-		CreatedAt: task.At(m.CreatedAt), Deadline: task.At(m.Deadline),
-		Input: m.Input, InputRef: m.InputRef,
-	}
-	if !m.ReplayedAt.IsZero() {
-		t := task.At(m.ReplayedAt)
-		b.ReplayedAt = &t
-	}
-	var buf bytes.Buffer
-	buf.Grow(len(m.Input) + len(m.InputRef) + 320)
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // six bytes for each < in a web page's text would burst the limit
-	if err := enc.Encode(b); err != nil {
+	text, err := m.body()
+	if err != nil {
 		return Outgoing{}, fmt.Errorf("encode the message of task %s: %w", m.TaskID, err)
 	}
-	text := strings.TrimSuffix(buf.String(), "\n")
-	// Only inside of a JSON string can these two occur.
-	text = strings.ReplaceAll(text, "\uFFFE", `\ufffe`)
-	text = strings.ReplaceAll(text, "\uFFFF", `\uffff`)
 	return Outgoing{Body: text, Attributes: m.attributes(), Group: Group(m.Tenant)}, nil
 }
 
@@ -149,7 +117,7 @@ func Decode(text string, attrs map[string]types.MessageAttributeValue) (Message,
 }
 
 func decode(text string, attr func(string) string) (Message, error) {
-	m, err := decodeBody(text, oldestVersion, Version)
+	m, err := decodeBody(text, oldest(Version), Version)
 	if err != nil {
 		return Message{}, err
 	}
@@ -172,10 +140,14 @@ func count(s string) int {
 	return min(max(n, 0), maxCount)
 }
 
+// The SDK reads these through their pointers and changes nothing.
+var typeString, typeNumber = aws.String("String"), aws.String("Number")
+
 func stringValue(s string) types.MessageAttributeValue {
-	return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: aws.String(s)}
+	return types.MessageAttributeValue{DataType: typeString, StringValue: &s}
 }
 
 func numberValue(n int) types.MessageAttributeValue {
-	return types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String(strconv.Itoa(n))}
+	s := strconv.Itoa(n)
+	return types.MessageAttributeValue{DataType: typeNumber, StringValue: &s}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/spillway-go/spillway/internal/jsonscan"
+	"github.com/spillway-go/spillway/pkg/internal/jsonscan"
 )
 
 // value builds what encoding/json would make of the next value, numbers as
