@@ -2,8 +2,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/spillway-go/spillway/internal/api"
@@ -13,14 +11,11 @@ import (
 
 func main() { app.Run(setup) }
 
-func setup(ctx context.Context, env *app.Env) (any, error) {
+func setup(env *app.Env) (any, error) {
+	cfg := env.AWS()
 	tableName := env.String("TASKS_TABLE")
 	opts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
 	if err := env.Err(); err != nil {
-		return nil, err
-	}
-	cfg, err := app.LoadAWS(ctx)
-	if err != nil {
 		return nil, err
 	}
 	return (&api.Status{Table: tasktable.New(dynamodb.NewFromConfig(cfg), tableName, opts)}).Handle, nil

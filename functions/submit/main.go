@@ -2,8 +2,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -17,16 +15,13 @@ import (
 
 func main() { app.Run(setup) }
 
-func setup(ctx context.Context, env *app.Env) (any, error) {
+func setup(env *app.Env) (any, error) {
+	cfg := env.AWS()
 	tableName, endpoint := env.String("TASKS_TABLE"), env.Optional("ENDPOINT_URL")
 	tasksURL, backlogURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL")
 	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
 	opts := &intake.Options{MaxInput: env.Int("MAX_INPUT_BYTES", 1)}
 	if err := env.Err(); err != nil {
-		return nil, err
-	}
-	cfg, err := app.LoadAWS(ctx)
-	if err != nil {
 		return nil, err
 	}
 	queue := sqs.NewFromConfig(cfg)

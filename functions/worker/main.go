@@ -2,8 +2,6 @@
 package main
 
 import (
-	"context"
-
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -17,7 +15,8 @@ import (
 
 func main() { app.Run(setup) }
 
-func setup(ctx context.Context, env *app.Env) (any, error) {
+func setup(env *app.Env) (any, error) {
+	cfg := env.AWS()
 	tableName, secretARN := env.String("TASKS_TABLE"), env.String("WEBHOOK_SECRET_ARN")
 	tasksURL, backlogURL, deadURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL"), env.String("DEAD_LETTER_QUEUE_URL")
 	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
@@ -27,10 +26,6 @@ func setup(ctx context.Context, env *app.Env) (any, error) {
 		Backoff: &workqueue.Backoff{Base: env.Duration("RETRY_BASE_DELAY", 0), Max: env.Duration("RETRY_MAX_DELAY", 0)},
 	}
 	if err := env.Err(); err != nil {
-		return nil, err
-	}
-	cfg, err := app.LoadAWS(ctx)
-	if err != nil {
 		return nil, err
 	}
 	queue := sqs.NewFromConfig(cfg)

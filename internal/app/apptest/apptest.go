@@ -2,7 +2,6 @@
 package apptest
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -20,7 +19,7 @@ import (
 )
 
 // Setup is a function's setup.
-type Setup func(ctx context.Context, env *app.Env) (handler any, err error)
+type Setup func(env *app.Env) (handler any, err error)
 
 // Hermetic makes AWS clients talk to endpoint, with credentials that are good
 // for nothing, whatever this machine is configured for.
@@ -31,10 +30,8 @@ func Hermetic(t *testing.T, endpoint string) {
 			t.Setenv(name, "")
 		}
 	}
-	nowhere := filepath.Join(t.TempDir(), "none")
 	for name, value := range map[string]string{
-		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": nowhere,
-		"AWS_SHARED_CREDENTIALS_FILE": nowhere, "AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": endpoint,
+		"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_ENDPOINT_URL": endpoint,
 	} {
 		t.Setenv(name, value)
 	}
@@ -78,24 +75,28 @@ func (a *AWS) Calls() []string {
 
 // Check calls setup with an environment, which has to give a handler, and
 // without each of its required variables, which has to be an error that names
-// it. What setup asks for has to be what template.yaml gives the function.
-// values are complete; optional names those that may be empty.
+// it. What setup asks for has to be what template.yaml gives the function, and
+// what Lambda gives every function, which [Hermetic] stands in for. values are
+// complete; optional names those that may be empty.
 func Check(t *testing.T, setup Setup, function string, values map[string]string, optional ...string) (handler any) {
 	t.Helper()
 	asked := map[string]bool{}
-	handler, err := setup(t.Context(), app.NewEnv(func(name string) string {
+	handler, err := setup(app.NewEnv(func(name string) string {
+		if strings.HasPrefix(name, "AWS_") {
+			return os.Getenv(name)
+		}
 		asked[name] = true
 		return values[name]
 	}))
 	if err != nil || handler == nil {
 		t.Fatalf("setup = %v, %v", handler, err)
 	}
-	given := templateVariables(t, function)
+	given := TemplateVariables(t, function)
 	if names := slices.Sorted(maps.Keys(asked)); !slices.Equal(names, given) {
 		t.Errorf("setup asks for %v, template.yaml gives %v", names, given)
 	}
 
-	_, err = setup(t.Context(), app.NewEnv(func(string) string { return "" }))
+	_, err = setup(app.NewEnv(func(string) string { return "" }))
 	if err == nil {
 		t.Fatal("setup takes an empty environment")
 	}
@@ -108,10 +109,10 @@ func Check(t *testing.T, setup Setup, function string, values map[string]string,
 	return handler
 }
 
-// templateVariables are the environment variables that template.yaml gives a
-// function, sorted.
-func templateVariables(t *testing.T, function string) []string {
-	t.Helper()
+// TemplateVariables are the environment variables that template.yaml gives a
+// function, sorted. The test's package lies two folders below the template.
+func TemplateVariables(tb testing.TB, function string) []string {
+	tb.Helper()
 	type environment struct {
 		Variables map[string]yaml.Node `yaml:"Variables"`
 	}
@@ -127,12 +128,12 @@ func templateVariables(t *testing.T, function string) []string {
 			} `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml")) // from functions/<name>
+	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml")) // as from functions/<name>
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := yaml.Unmarshal(text, &template); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	all := maps.Clone(template.Globals.Function.Environment.Variables)
 	maps.Copy(all, template.Resources[function].Properties.Environment.Variables)
