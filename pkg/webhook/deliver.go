@@ -10,6 +10,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,7 @@ func (d *Deliverer) Deliver(ctx context.Context, in Input) (Result, error) {
 		return Result{}, task.Permanent(err)
 	}
 
+	defer d.refreshing(sending)()
 	start := time.Now()
 	// Straight to the transport: no redirects, no cookies, and no errors that
 	// quote the URL, all of which an http.Client brings.
@@ -102,6 +104,27 @@ func (d *Deliverer) Deliver(ctx context.Context, in Input) (Result, error) {
 		Latency: latency.Round(100 * time.Microsecond).String(),
 		Attempt: task.Current(ctx).Attempt,
 	}, nil
+}
+
+// refresher is a [SecretSource] that reads the next value ahead of time.
+type refresher interface {
+	Due() bool
+	Refresh(ctx context.Context)
+}
+
+var _ refresher = (*SecretsManager)(nil)
+
+// refreshing lets the source read its next value while a delivery waits for its
+// receiver, and returns how to wait for the end of that: nothing goes on when
+// the handler has returned, since Lambda would freeze it.
+func (d *Deliverer) refreshing(ctx context.Context) (wait func()) {
+	r, ok := d.secrets.(refresher)
+	if !ok || !r.Due() {
+		return func() {}
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { r.Refresh(ctx) })
+	return wg.Wait
 }
 
 // signing returns the secrets. What went wrong is for the operator's log: an

@@ -15,10 +15,11 @@ import (
 
 // SecretOptions tunes a [SecretsManager]. The zero value is ready to use.
 type SecretOptions struct {
-	// TTL is for how long a value is used before it is read again. It is also
-	// how long a rotation takes to reach every environment, so a new secret is
-	// given to receivers before it is put in, or the old one stays as previous.
-	// Defaults to 5 minutes.
+	// TTL is for how long a value is used before it is read again; from half of
+	// it on, a delivery reads the next one while it waits for its receiver. TTL
+	// is also how long a rotation takes to reach every environment, so a new
+	// secret is given to receivers before it is put in, or the old one stays as
+	// previous. Defaults to 5 minutes.
 	TTL time.Duration
 	// StaleFor is for how long after its TTL a value is still used while
 	// reading a new one fails. After that deliveries fail, retryably.
@@ -60,7 +61,9 @@ const (
 // empty or absent, other fields are ignored. Both sign while previous is set.
 //
 // It reads on demand within the caller's context, one call at a time however
-// many ask, and starts no goroutine. It is safe for concurrent use.
+// many ask, and starts no goroutine. A [Deliverer] that delivers steadily calls
+// [SecretsManager.Refresh] beside its deliveries, so that none of them waits
+// for a secret but the first. It is safe for concurrent use.
 type SecretsManager struct {
 	client   SecretsManagerAPI
 	secretID string
@@ -112,6 +115,33 @@ func (s *SecretsManager) Secrets(ctx context.Context) ([]Secret, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// Due reports whether [SecretsManager.Refresh] would read the secret now: the
+// value serves for less than half of its TTL, and nobody reads it already.
+func (s *SecretsManager) Due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.due(wallClock())
+}
+
+// due is Due at an instant. mu must be held.
+func (s *SecretsManager) due(now time.Time) bool {
+	return s.secrets != nil && s.age(now) >= s.opts.TTL/2 && !now.Before(s.retryAt) && s.inflight == nil
+}
+
+// Refresh reads the secret before anybody has to wait for it, if it is due. A
+// failure is logged; the value that is there goes on serving.
+func (s *SecretsManager) Refresh(ctx context.Context) {
+	s.mu.Lock()
+	if !s.due(wallClock()) {
+		s.mu.Unlock()
+		return
+	}
+	done := make(chan struct{})
+	s.inflight = done
+	s.mu.Unlock()
+	_, _ = s.refresh(ctx, done) // it logs what the value that is there hides
 }
 
 // refresh reads the secret and releases those who wait on done.

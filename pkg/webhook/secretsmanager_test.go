@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -276,3 +277,65 @@ func TestSecretsReadIsBounded(t *testing.T) {
 		}
 	})
 }
+
+// A value is read again before it is too old, beside a delivery: no delivery
+// waits for a secret but the first.
+func TestSecretsAreReadAhead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := &fakeSecrets{}
+		api.set(document(previousKey, ""), nil)
+		s := NewSecretsManager(api, "hooks", &SecretOptions{Logger: (&logs{}).logger()})
+		if s.Due() {
+			t.Error("due before the first read")
+		}
+		keys(t, s)
+		time.Sleep(2*time.Minute + 29*time.Second)
+		s.Refresh(t.Context())
+		if s.Due() || api.count() != 1 {
+			t.Errorf("read %d times before half of the TTL was over", api.count())
+		}
+		time.Sleep(time.Second)
+		api.set(document(currentKey, ""), nil)
+		if got := keys(t, s); got[0] != "pre" || !s.Due() {
+			t.Errorf("it signs with %v while the next value is due", got)
+		}
+		api.delay = time.Second
+		var wg sync.WaitGroup
+		start := time.Now()
+		for range 3 {
+			wg.Go(func() { s.Refresh(t.Context()) })
+		}
+		synctest.Wait()
+		if got := keys(t, s); got[0] != "pre" || time.Since(start) > 0 {
+			t.Errorf("a delivery waited %v for %v", time.Since(start), got)
+		}
+		wg.Wait()
+		if got := keys(t, s); got[0] != "cur" || api.count() != 2 || s.Due() {
+			t.Errorf("%v after %d reads", got, api.count())
+		}
+		// So a delivery does it, and has ended it when it returns.
+		time.Sleep(3 * time.Minute)
+		d := New(s, &Options{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})})
+		if _, err := d.Deliver(inTask(t.Context(), 1), Input{URL: "https://example.com", Event: "e", Payload: []byte(`1`)}); err != nil {
+			t.Error(err)
+		}
+		if api.count() != 3 || s.Due() {
+			t.Errorf("%d reads after a delivery", api.count())
+		}
+		// A failure is hidden by the value that is there, and not repeated at once.
+		time.Sleep(3 * time.Minute)
+		api.set("", errors.New("down"))
+		s.Refresh(t.Context())
+		s.Refresh(t.Context())
+		if got := keys(t, s); got[0] != "cur" || api.count() != 4 || s.Due() {
+			t.Errorf("%v after %d reads", got, api.count())
+		}
+	})
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
