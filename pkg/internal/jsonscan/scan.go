@@ -23,6 +23,7 @@ package jsonscan
 import (
 	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -130,13 +131,17 @@ func (s *Scanner) Array(element func()) {
 	}
 }
 
-// String reads a string. Half a surrogate pair becomes U+FFFD.
+// String reads a string. Half a surrogate pair becomes U+FFFD; bytes that are
+// not UTF-8 stay as they are.
 func (s *Scanner) String() string {
-	start, end, plain := s.quoted()
-	if plain || s.err != nil {
-		return s.text[start:end]
+	start, plain := s.quoted()
+	if s.err != nil {
+		return ""
 	}
-	return s.unescape(s.text[start:end])
+	if plain {
+		return s.text[start : s.i-1]
+	}
+	return s.unescape(start)
 }
 
 // Raw reads any value and returns its text.
@@ -154,7 +159,7 @@ func (s *Scanner) Raw() string {
 func (s *Scanner) Skip() {
 	switch c := s.peek(); c {
 	case '"':
-		s.quoted()
+		s.skipString()
 	case '{':
 		s.Object(s.skipMember)
 	case '[':
@@ -291,76 +296,118 @@ func (s *Scanner) digits() bool {
 	return s.i > start
 }
 
-// quoted reads a string and returns where its characters are, and whether they
-// hold no escape.
-func (s *Scanner) quoted() (start, end int, plain bool) {
+// quoted reads a string up to its end, or up to its first escape, which it
+// leaves to be read. It returns where the characters begin, and whether the
+// string ended.
+func (s *Scanner) quoted() (start int, plain bool) {
 	if s.peek() != '"' {
 		s.syntax("no string")
-		return 0, 0, true
+		return 0, true
 	}
-	start, plain = s.i+1, true
-	i := start
-	for {
-		i = special(s.text, i)
-		switch {
-		case i >= len(s.text):
-			s.syntax("a string without an end")
-			return 0, 0, true
-		case s.text[i] == '"':
-			s.i = i + 1
-			return start, i, plain
-		case s.text[i] != '\\':
-			s.i = i
-			s.syntax("a control character in a string")
-			return 0, 0, true
-		}
-		n := escape(s.text[i:])
-		if n == 0 {
-			s.i = i
-			s.syntax("an unknown escape")
-			return 0, 0, true
-		}
-		plain = false
-		i += n
+	s.i++
+	start = s.i
+	return start, s.run() == '"'
+}
+
+// run reads ordinary characters and what ends them: the closing quote, which
+// it reads too, or a backslash, which it does not.
+func (s *Scanner) run() byte {
+	s.special()
+	if s.i >= len(s.text) {
+		s.syntax("a string without an end")
+		return 0
+	}
+	switch c := s.text[s.i]; c {
+	case '"':
+		s.i++
+		return c
+	case '\\':
+		return c
+	default:
+		s.syntax("a control character in a string")
+		return 0
 	}
 }
 
-// special returns the index, at or after i, of the first byte that ends a run
-// of ordinary characters in a string: a quote, a backslash or a control
-// character. It looks at eight bytes at a time ("Determine if a word has a
-// byte less than n", Bit Twiddling Hacks): most of an event is inside strings.
-func special(text string, i int) int {
+// special goes to the next byte that ends a run of ordinary characters in a
+// string: a quote, a backslash or a control character. It looks at eight bytes
+// at a time ("Determine if a word has a byte less than n", Bit Twiddling
+// Hacks), since most of an event is inside of strings.
+func (s *Scanner) special() {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	text, i := s.text, s.i
 	for ; i+8 <= len(text); i += 8 {
 		b := text[i : i+8]
 		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
 			uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 		quote, slash := w^(ones*'"'), w^(ones*'\\')
-		if ((w-ones*' ')&^w|(quote-ones)&^quote|(slash-ones)&^slash)&highs != 0 {
-			break
+		found := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+		if found != 0 { // the lowest of these bits is right, those above it may not be
+			s.i = i + bits.TrailingZeros64(found)/8
+			return
 		}
 	}
 	for i < len(text) && text[i] >= ' ' && text[i] != '"' && text[i] != '\\' {
 		i++
 	}
-	return i
+	s.i = i
 }
 
-// escape returns the length of the escape at the beginning of text, 0 if it is
-// none.
-func escape(text string) int {
-	if len(text) < 2 {
-		return 0
+// skipString reads a string that nobody asks for.
+func (s *Scanner) skipString() {
+	_, plain := s.quoted()
+	for !plain && s.err == nil {
+		s.escape()
+		plain = s.err != nil || s.run() == '"'
 	}
-	switch text[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if _, ok := hex4(text); ok {
-			return 6
+}
+
+// escape reads the escape that is next and returns what it stands for.
+func (s *Scanner) escape() rune {
+	if s.i+1 < len(s.text) {
+		c := s.text[s.i+1]
+		switch c {
+		case '"', '\\', '/':
+		case 'b':
+			c = '\b'
+		case 'f':
+			c = '\f'
+		case 'n':
+			c = '\n'
+		case 'r':
+			c = '\r'
+		case 't':
+			c = '\t'
+		case 'u':
+			return s.unicode()
+		default:
+			c = 0
+		}
+		if c != 0 {
+			s.i += 2
+			return rune(c)
 		}
 	}
+	s.syntax("an unknown escape")
 	return 0
+}
+
+// unicode reads \uXXXX, or two of them that are a surrogate pair.
+func (s *Scanner) unicode() rune {
+	r, ok := hex4(s.text[s.i:])
+	if !ok {
+		s.syntax("an unknown escape")
+		return 0
+	}
+	s.i += 6
+	if !utf16.IsSurrogate(r) {
+		return r
+	}
+	low, ok := hex4(s.text[s.i:])
+	if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
+		s.i += 6
+	}
+	return r
 }
 
 // hex4 returns the code unit of the escape \uXXXX at the beginning of text.
@@ -384,47 +431,26 @@ func hex4(text string) (rune, bool) {
 	return r, true
 }
 
-// unescape returns what text, which is legal and holds escapes, stands for. No
-// escape is shorter than what it stands for, so the buffer never grows after
-// the first time, and what was returned before stays as it was.
-func (s *Scanner) unescape(text string) string {
+// unescape reads the rest of a string that began at start and is at its first
+// escape. No escape is shorter than what it stands for, so the buffer never
+// grows after the first time, and what was returned before stays as it was.
+func (s *Scanner) unescape(start int) string {
 	if s.decoded.Cap() == 0 {
-		s.decoded.Grow(len(s.text) - s.i + len(text))
+		s.decoded.Grow(len(s.text) - start)
 	}
-	start := s.decoded.Len()
-	for {
-		i := strings.IndexByte(text, '\\')
-		if i < 0 {
-			s.decoded.WriteString(text)
-			return s.decoded.String()[start:]
-		}
-		s.decoded.WriteString(text[:i])
-		text = text[i:]
-		c := text[1]
-		switch c {
-		case 'b':
-			c = '\b'
-		case 'f':
-			c = '\f'
-		case 'n':
-			c = '\n'
-		case 'r':
-			c = '\r'
-		case 't':
-			c = '\t'
-		case 'u':
-			r, _ := hex4(text)
-			text = text[6:]
-			if utf16.IsSurrogate(r) {
-				low, ok := hex4(text)
-				if r = utf16.DecodeRune(r, low); ok && r != utf8.RuneError {
-					text = text[6:]
-				}
-			}
+	from := s.decoded.Len()
+	for s.err == nil {
+		s.decoded.WriteString(s.text[start:s.i])
+		if r := s.escape(); r < utf8.RuneSelf {
+			s.decoded.WriteByte(byte(r))
+		} else {
 			s.decoded.WriteRune(r)
-			continue
 		}
-		s.decoded.WriteByte(c)
-		text = text[2:]
+		start = s.i
+		if s.err == nil && s.run() == '"' {
+			s.decoded.WriteString(s.text[start : s.i-1])
+			return s.decoded.String()[from:]
+		}
 	}
+	return ""
 }

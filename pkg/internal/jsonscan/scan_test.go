@@ -124,7 +124,7 @@ func TestFirstErrorStays(t *testing.T) {
 		s.Fail(errors.New("later"))
 	})
 	s.End()
-	if got, kind := s.String(), s.Kind(); s.Err() != stop || got != "" || kind != ' ' || !slices.Equal(keys, []string{"a"}) {
+	if got, kind := s.String(), s.Kind(); !errors.Is(s.Err(), stop) || got != "" || kind != ' ' || !slices.Equal(keys, []string{"a"}) {
 		t.Errorf("err %v, string %q, kind %q, keys %v", s.Err(), got, kind, keys)
 	}
 }
