@@ -42,12 +42,15 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test unit integration test-auth test-localstack cover
+.PHONY: test unit fuzz integration coldstart test-auth test-localstack soak cover
 test: unit integration ## unit tests, then the black-box suite on a local AWS of its own
 
 unit: go-ready ## unit tests with the race detector, in random order
 	@test -n "$(RACE)" || echo "no C compiler: the unit tests run without the race detector"
 	@$(TOOL) gotestsum --format pkgname -- $(RACE) -shuffle=on ./...
+
+fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=FuzzSubmit]
+	@tools/fuzz $(ARGS)
 
 integration: .venv go-ready ## the black-box suite on a local AWS that it starts and stops itself
 	@$(SUITE)
@@ -58,6 +61,12 @@ test-auth: .venv go-ready ## the same, with every role's IAM policy enforced
 test-localstack: .venv go-ready ## the same, on the LocalStack in LOCALSTACK_ENDPOINT
 	@test -n "$$LOCALSTACK_ENDPOINT" || { echo "set LOCALSTACK_ENDPOINT to the URL of a running LocalStack, such as http://127.0.0.1:4566" >&2; exit 2; }
 	@SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT $(SUITE)
+
+coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: make coldstart [RUNS=41]
+	@SPILLWAY_COLDSTARTS=$(or $(RUNS),41) go test -tags integration -count=1 -v ./integration/coldstart
+
+soak: .venv bin/soak ## minutes of load with workers killed, every task accounted for: make soak [SOAK_TASKS=1000 SOAK_TIME=20s]
+	@bin/soak -tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m) $(ARGS)
 
 # The format shows what the suite prints while it starts and deploys, which takes longer than its tests.
 SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -timeout 15m $(ARGS) ./integration/...
@@ -131,6 +140,9 @@ $(LOCAL): go-ready FORCE
 
 bin/spillway: go-ready FORCE
 	@$(STEP) "building $@" go build -o $@ ./cmd/spillway
+
+bin/soak: go-ready FORCE
+	@$(STEP) "building $@" go build -o $@ ./integration/soak
 
 go-ready:
 	@go env GOVERSION 2>/dev/null | awk -F'[go.]+' '{ ok = $$2 > 1 || $$2 == 1 && $$3 >= 26 } END { exit !ok }' || \

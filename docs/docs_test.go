@@ -13,8 +13,6 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/spillway-go/spillway/pkg/task"
 )
 
 const root = ".."
@@ -140,30 +138,6 @@ func TestReadmeListsParameters(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the table in README.md should be:\n%s", strings.Join(want, "\n"))
-	}
-}
-
-// docs/states.md has a row for each state, with the states that it can become.
-func TestStates(t *testing.T) {
-	t.Parallel()
-	rows := table(t, section(t, read(t, "docs/states.md"), "## Transitions"))
-	for i, from := range task.Statuses {
-		var next []string
-		for _, to := range task.Statuses {
-			if from.CanBecome(to) {
-				next = append(next, "`"+string(to)+"`")
-			}
-		}
-		want := []string{"`" + string(from) + "`", strings.Join(next, ", ")}
-		if want[1] == "" {
-			want[1] = "none, it is final"
-		}
-		if i >= len(rows) || rows[i][0] != want[0] || rows[i][2] != want[1] {
-			t.Errorf("row %d should be of %s, and its last cell %q", i+1, want[0], want[1])
-		}
-	}
-	if len(rows) != len(task.Statuses) {
-		t.Errorf("%d rows for %d states", len(rows), len(task.Statuses))
 	}
 }
 

@@ -111,11 +111,11 @@ func (q *fakeQueue) messages(t *testing.T) []workqueue.Message {
 }
 
 // sample reads a sample event as it is.
-func sample(t *testing.T, name string) []byte {
-	t.Helper()
+func sample(tb testing.TB, name string) []byte {
+	tb.Helper()
 	text, err := os.ReadFile("../../events/" + name + ".json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return text
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // What an [*APIError] is, for [errors.Is]. Each stands for one code of the API.
@@ -83,14 +85,17 @@ type problem struct {
 	Message string `json:"message"` // decoding ignores case: API Gateway spells it both ways
 }
 
-// maxDetail bounds what an unknown server's text may add to an error.
-const maxDetail = 500
+// What an unknown server's texts may add to an error, in bytes.
+const (
+	maxDetail = 500
+	maxName   = 100 // of a type, title, code or request id
+)
 
 func newAPIError(req *http.Request, resp *http.Response, body []byte) *APIError {
 	e := &APIError{
 		Status:     resp.StatusCode,
 		RetryAfter: retryAfter(resp.Header),
-		RequestID:  firstOf(resp.Header.Get("x-amzn-RequestId"), resp.Header.Get("x-amz-apigw-id")),
+		RequestID:  shorten(firstOf(resp.Header.Get("x-amzn-RequestId"), resp.Header.Get("x-amz-apigw-id")), maxName),
 		request:    req.Method + " " + req.URL.Path,
 	}
 	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -99,12 +104,12 @@ func newAPIError(req *http.Request, resp *http.Response, body []byte) *APIError 
 	var p problem
 	decoded := json.Unmarshal(body, &p) == nil
 	e.Foreign = !decoded || (!isProblem && p.Code == "")
-	e.Type, e.Title, e.Code = p.Type, p.Title, p.Code
+	e.Type, e.Title, e.Code = shorten(p.Type, maxName), shorten(p.Title, maxName), shorten(p.Code, maxName)
 	e.Detail = firstOf(p.Detail, p.Message)
 	if !decoded && strings.HasPrefix(media, "text/plain") {
 		e.Detail = string(body)
 	}
-	e.Detail = shorten(strings.TrimSpace(e.Detail))
+	e.Detail = shorten(e.Detail, maxDetail)
 	if e.Type == "" {
 		e.Type = "about:blank"
 	}
@@ -141,11 +146,24 @@ func codeOf(status int) string {
 	}
 }
 
-func shorten(s string) string {
-	if len(s) <= maxDetail {
+// shorten cuts a text of somebody else's to limit bytes, without white space
+// around it. What is not printable, which could steer a terminal that shows the
+// error, is replaced.
+func shorten(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		default:
+			return utf8.RuneError
+		}
+	}, strings.TrimSpace(s))
+	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(s[:maxDetail], "") + "…"
+	return strings.ToValidUTF8(s[:limit], "") + "…"
 }
 
 func firstOf(ss ...string) string {

@@ -30,6 +30,8 @@ func exampleAPI() *httptest.Server {
 			status = "succeeded"
 		case r.Method == http.MethodPost:
 			w.WriteHeader(http.StatusAccepted)
+		case r.Method == http.MethodDelete:
+			status = "canceled"
 		}
 		_, _ = fmt.Fprintf(w, `{"id":"01J2","type":"webhook.deliver","status":%q,"result":{"status":200}}`, status)
 	}))
@@ -107,4 +109,43 @@ func ExampleAPIError() {
 	// Output:
 	// true
 	// 404 not_found no task has this id
+}
+
+// A page at a time, for a caller that shows pages.
+func ExampleClient_List() {
+	api := exampleAPI()
+	defer api.Close()
+	c, err := client.New(api.URL+"/", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(c.BaseURL() == api.URL)
+
+	page, err := c.List(context.Background(), client.ListRequest{Status: client.Failed, Limit: 10})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(len(page.Tasks), "tasks, more:", page.Cursor != "")
+	// Output:
+	// true
+	// 2 tasks, more: false
+}
+
+func ExampleClient_Cancel() {
+	api := exampleAPI()
+	defer api.Close()
+	c, err := client.New(api.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	t, err := c.Cancel(context.Background(), "01J2")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(t.Status, t.Status.Finished())
+	// Output: canceled true
 }

@@ -73,7 +73,8 @@ func (cl *Client) attempt(ctx context.Context, c call, out any) (time.Duration, 
 			c.method, req.URL.Path, ErrResponseTooLarge, cl.opts.MaxResponseBytes)
 	}
 	if err := decode(body, out); err != nil {
-		return 0, fmt.Errorf("%s %s: %w: %w", c.method, req.URL.Path, errBadAnswer, err)
+		// Package json quotes what it cannot read.
+		return 0, fmt.Errorf("%s %s: %w: %s", c.method, req.URL.Path, errBadAnswer, shorten(err.Error(), maxDetail))
 	}
 	return retryAfter(resp.Header), nil
 }

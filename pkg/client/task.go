@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -96,5 +97,8 @@ type apiTime time.Time
 func (t apiTime) IsZero() bool { return time.Time(t).IsZero() }
 
 func (t apiTime) MarshalJSON() ([]byte, error) {
+	if y := time.Time(t).UTC().Year(); y < 0 || y > 9999 {
+		return nil, fmt.Errorf("year %d is outside of RFC 3339", y)
+	}
 	return []byte(time.Time(t).UTC().Format(`"2006-01-02T15:04:05.000Z07:00"`)), nil
 }

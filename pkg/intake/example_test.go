@@ -47,3 +47,26 @@ func ExampleIntake_Submit() {
 	// queued true <nil>
 	// invalid_request - "input" does not match type report.build: unknown field "month"
 }
+
+// The same request with the same key is the same task, however often a caller
+// repeats it.
+func ExampleRequest_idempotencyKey() {
+	mux := task.NewMux()
+	task.Handle(mux, "report.build", func(context.Context, map[string]int) (string, error) { return "", nil })
+	in := intake.New(tasktabletest.NewTable(nil), intake.Queues{Tasks: printingQueue{}, Backlog: printingQueue{}}, mux, nil)
+
+	ctx, key := context.Background(), "order-17"
+	request := intake.Request{Tenant: "acme", Type: "report.build", Input: json.RawMessage(`{"year":2026}`), IdempotencyKey: &key}
+	first, _, _ := in.Submit(ctx, request)
+	second, created, _ := in.Submit(ctx, request) // nobody has begun it: it is sent again
+	fmt.Println(second.ID == first.ID, created)
+
+	request.Input = json.RawMessage(`{"year":2025}`)
+	_, _, err := in.Submit(ctx, request)
+	fmt.Println(err)
+	// Output:
+	// sent a message of type report.build
+	// sent a message of type report.build
+	// true false
+	// idempotency_key_reused: this Idempotency-Key was used within the last 24 hours with another request
+}

@@ -163,18 +163,6 @@ func TestRegistration(t *testing.T) {
 	}
 }
 
-func FuzzDecode(f *testing.F) {
-	for _, s := range []string{`{}`, `{} }`, `{"id":"a"}`, `null`, `{"id":"a"}{"id":"b"}`, "", "[]"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		var o order
-		if err := task.Decode(raw, &o); err == nil && !json.Valid(raw) {
-			t.Errorf("Decode(%q) takes what is not one JSON value", raw)
-		}
-	})
-}
-
 func TestLegalType(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{

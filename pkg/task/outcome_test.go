@@ -125,14 +125,3 @@ func TestCleanText(t *testing.T) {
 		checkCleanText(t, s, rapid.IntRange(-1, 50).Draw(t, "limit"))
 	})
 }
-
-func FuzzCleanText(f *testing.F) {
-	f.Add("it's \x00 ☃ \xff", 7)
-	f.Add("…", 2)
-	f.Fuzz(func(t *testing.T, s string, limit int) {
-		if limit > 1<<20 {
-			t.Skip("no text is cut that long")
-		}
-		checkCleanText(t, s, limit)
-	})
-}

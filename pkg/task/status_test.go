@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,29 @@ func TestCanBecome(t *testing.T) {
 				t.Errorf("%s can become %s: %t, want %t", from, to, got, want)
 			}
 		}
+	}
+}
+
+// In order, each once, and one of them is enough for CanBecome.
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	all := slices.Collect(task.Transitions())
+	order := func(a, b task.Transition) int {
+		return cmp.Or(
+			slices.Index(task.Statuses, a.From)-slices.Index(task.Statuses, b.From),
+			slices.Index(task.Statuses, a.To)-slices.Index(task.Statuses, b.To),
+		)
+	}
+	for i, tr := range all {
+		if !tr.From.Known() || !tr.To.Known() || tr.Cause == "" || !tr.From.CanBecome(tr.To) {
+			t.Errorf("%+v is not a change that CanBecome allows", tr)
+		}
+		if slices.Contains(all[:i], tr) {
+			t.Errorf("%+v is there twice", tr)
+		}
+	}
+	if !slices.IsSortedFunc(all, order) {
+		t.Errorf("not in the order of the states: %+v", all)
 	}
 }
 

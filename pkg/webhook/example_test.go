@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/spillway-go/spillway/pkg/task"
@@ -97,4 +100,66 @@ func ExampleSecret_Sign() {
 	signature, err := key.Sign("msg_1", time.Unix(1674087231, 0), []byte(`{"type":"contact.created"}`))
 	fmt.Println(key, len(signature), err)
 	// Output: whsec_[redacted] 47 <nil>
+}
+
+// A dialer of one's own is guarded by its control function.
+func ExampleGuard_Control() {
+	dialer := &net.Dialer{ControlContext: webhook.Guard{}.Control}
+	_, err := dialer.Dial("tcp", "127.0.0.1:22")
+	fmt.Println(errors.Is(err, webhook.ErrForbidden))
+
+	// Where receivers run on the same machine, that is allowed.
+	fmt.Println(webhook.Guard{AllowPrivate: true}.Control(context.Background(), "tcp4", "127.0.0.1:22", nil))
+	// Output:
+	// true
+	// <nil>
+}
+
+// An input is checked when a task is submitted, without the network.
+func ExampleInput_Validate() {
+	for _, url := range []string{"https://hooks.example/invoices", "https://0x7f000001/", "ftp://hooks.example/"} {
+		in := webhook.Input{URL: url, Event: "invoice.paid", Payload: json.RawMessage(`{"id":"in_1"}`)}
+		fmt.Println(in.Validate())
+	}
+	// Output:
+	// <nil>
+	// url: has a host that is not an IPv4 address in dotted-decimal form, and no name ends in a number
+	// url: must begin with https:// or http://
+}
+
+// storedSecret stands for a client of AWS Secrets Manager.
+type storedSecret string
+
+func (s storedSecret) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(string(s))}, nil
+}
+
+// While a secret is rotated, the old and the new one sign every delivery.
+func ExampleNewSecretsManager() {
+	// In a Lambda function: secretsmanager.NewFromConfig(cfg)
+	client := storedSecret(`{"current":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","previous":"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}`)
+	source := webhook.NewSecretsManager(client, "webhook-secret", &webhook.SecretOptions{TTL: time.Minute})
+
+	secrets, err := source.Secrets(context.Background())
+	fmt.Println(secrets, err)
+
+	// A program that gets its secret elsewhere:
+	secrets, err = webhook.StaticSecrets(secrets[:1]).Secrets(context.Background())
+	fmt.Println(secrets, err)
+	// Output:
+	// [whsec_[redacted] whsec_[redacted]] <nil>
+	// [whsec_[redacted]] <nil>
+}
+
+// Where there is time to spare, the secret is read before a delivery has to
+// wait for it.
+func ExampleSecretsManager_Refresh() {
+	ctx := context.Background()
+	client := storedSecret(`{"current":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`)
+	source := webhook.NewSecretsManager(client, "webhook-secret", &webhook.SecretOptions{TTL: time.Nanosecond})
+	_, err := source.Secrets(ctx)
+
+	fmt.Println(source.Due(), err) // with the default TTL: after 2.5 minutes
+	source.Refresh(ctx)
+	// Output: true <nil>
 }

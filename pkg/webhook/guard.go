@@ -24,7 +24,8 @@ type ForbiddenError struct {
 // Error names the address. Show it to operators only: it tells what an
 // internal name resolves to.
 func (e *ForbiddenError) Error() string {
-	return fmt.Sprintf("the address %s is not public: %s", e.Addr, e.Block)
+	// A zone may be any text, and says nothing of the address.
+	return fmt.Sprintf("the address %s is not public: %s", e.Addr.WithZone(""), e.Block)
 }
 
 // Is makes the error match [ErrForbidden].

@@ -3,7 +3,6 @@ package webhook
 import (
 	"encoding/json"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -134,26 +133,6 @@ func TestBodyKeepsPayload(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-}
-
-func FuzzInput(f *testing.F) {
-	f.Add(`{"url":"https://h.example/a?b","event":"e.f","payload":{"a":[1,2]}}`)
-	f.Add(`{"url":"http://[::ffff:127.0.0.1]:80","event":"e","payload":null}`)
-	f.Add(`{"url":"https://0x7f.1","event":"e","payload":""}`)
-	f.Fuzz(func(t *testing.T, raw string) {
-		var in Input
-		if task.Decode([]byte(raw), &in) != nil || in.Validate() != nil {
-			return
-		}
-		req, err := http.NewRequest(http.MethodPost, in.URL, nil)
-		if err != nil || req.URL.Hostname() == "" || req.URL.User != nil || req.URL.Fragment != "" {
-			t.Fatalf("%q was taken: %v, %+v", in.URL, err, req)
-		}
-		content, err := encodeBody(body{Type: in.Event, Timestamp: task.At(created), Data: in.Payload})
-		if err != nil || !json.Valid(content) {
-			t.Fatalf("body %q: %v", content, err)
-		}
-	})
 }
 
 func TestDeliverChecksAgain(t *testing.T) {

@@ -50,15 +50,3 @@ func TestParseRetryAfter(t *testing.T) {
 		}
 	}
 }
-
-func FuzzRetryAfter(f *testing.F) {
-	for _, s := range []string{"", "1", "99999999999", "-1", "Fri, 31 Dec 1999 23:59:59 GMT"} {
-		f.Add(s, int64(1769860800))
-	}
-	f.Fuzz(func(t *testing.T, value string, now int64) {
-		wait, ok := parseRetryAfter(value, time.Unix(now, 0))
-		if ok != (wait > 0) || wait < 0 || wait > maxRetryAfter {
-			t.Errorf("%q: %v, %t", value, wait, ok)
-		}
-	})
-}

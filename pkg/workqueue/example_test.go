@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
+	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
 
 func ExampleEncode() {
@@ -79,4 +81,96 @@ func ExampleBackoff_Delay() {
 	d := b.Delay(3, nil)
 	fmt.Println(d >= 0, d <= 8*time.Second)
 	// Output: true true
+}
+
+// Why a message is a dead letter travels with it, and is read by whoever lists
+// them.
+func ExampleFailureRecord() {
+	failure := task.FailureOf(task.Code("http_503", errors.New("shop.example answered 503")))
+	record := workqueue.NewFailure(context.Background(), failure, 5)
+
+	text := record.Encode() // into the attribute failure
+	read, err := workqueue.ParseFailure(text)
+	fmt.Println(read.Code, "after", read.Attempts, "attempts:", read.Message, err)
+	fmt.Println(len(text) <= workqueue.MaxFailure)
+	// Output:
+	// http_503 after 5 attempts: shop.example answered 503 <nil>
+	// true
+}
+
+// However often a message was copied or delivered, its age counts from its
+// creation, or its replay.
+func ExampleMessage_WaitingSince() {
+	m, err := workqueue.Decode(`{"v":1,"task_id":"t1","run":2,"type":"report.build","tenant":"acme",
+		"created_at":"2026-01-31T12:00:00.000Z","replayed_at":"2026-02-01T09:30:00.000Z","deadline":"2026-02-07T12:00:00.000Z","input":{}}`, nil)
+	fmt.Println(m.WaitingSince(), err)
+	// Output: 2026-02-01 09:30:00 +0000 UTC <nil>
+}
+
+// One queue: what is sent, and how much of a message SQS counts.
+func ExampleQueue_Send() {
+	sqs := workqueuetest.New() // in a Lambda function: sqs.NewFromConfig(cfg)
+	q := workqueue.New(sqs, sqs.Create("tasks", workqueuetest.QueueOptions{}), nil)
+
+	// Fair queues keep one tenant's flood from delaying the others.
+	msg := workqueue.Outgoing{Body: `{"v":1}`, Group: workqueue.Group("acme")}
+	fmt.Println(msg.Size(), "bytes to", q.Name(), q.Send(context.Background(), msg))
+	fmt.Println(strings.HasSuffix(q.URL(), "/tasks"), sqs.Messages("tasks")[0].Group)
+	// Output:
+	// 7 bytes to tasks <nil>
+	// true acme
+}
+
+// A message that nobody can work on now, and whose receives run out, goes on
+// as a fresh copy, but not for ever.
+func ExampleCopy() {
+	rec := &event.SQSMessage{Body: `{"v":2}`, ReceiveCount: 50}
+	hops := 0
+	for {
+		out, err := workqueue.Copy(rec)
+		if errors.Is(err, workqueue.ErrTooManyHops) {
+			fmt.Println("rejected after", hops, "hops")
+			return
+		}
+		// Sent and confirmed; then the original is acknowledged.
+		hops++
+		text := *out.Attributes[workqueue.AttrHops].StringValue
+		rec = &event.SQSMessage{Body: out.Body, Attributes: []event.Attribute{{Name: workqueue.AttrHops, Type: "Number", String: text}}}
+	}
+	// Output: rejected after 20 hops
+}
+
+// A message comes back when it is worth it.
+func ExampleQueue_ChangeVisibility() {
+	q := workqueue.New(&fakeSQS{}, "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks", nil)
+	backoff := workqueue.Backoff{Base: 2 * time.Second, Max: 15 * time.Minute}
+	errs := q.ChangeVisibility(context.Background(), []workqueue.Visibility{
+		{Receipt: "handle 1", After: backoff.Delay(3, nil)},
+		{Receipt: "handle 2", After: 0}, // not begun: at once
+	})
+	fmt.Println(errs)
+	// Output: [<nil> <nil>]
+}
+
+// What no retry mends is set aside with its reason: messages as dead letters,
+// records of streams in a queue of their own.
+func ExampleQueue_Reject() {
+	ctx, cause := context.Background(), task.Permanent(task.Code("no_such_order", errors.New("there is no order 17")))
+	sqs := workqueuetest.New()
+	open := func(name string) *workqueue.Queue {
+		return workqueue.New(sqs, sqs.Create(name, workqueuetest.QueueOptions{}), nil)
+	}
+
+	err := open("dead-letter").Reject(ctx, &event.SQSMessage{MessageID: "m1", Body: `{"order":17}`}, cause)
+	dead := sqs.Messages("dead-letter")[0]
+	fmt.Println(dead.Body, dead.Attribute(workqueue.AttrErrorCode), err)
+
+	err = open("stream-failures").Isolate(ctx, &event.StreamRecord{
+		Source: "aws:kinesis", StreamARN: "arn:aws:kinesis:eu-central-1:123456789012:stream/orders", SequenceNumber: "4954", JSON: `{"order":17}`,
+	}, cause)
+	kept := sqs.Messages("stream-failures")[0]
+	fmt.Println(kept.Attribute(workqueue.AttrOrigin), kept.Attribute(workqueue.AttrErrorCode), err)
+	// Output:
+	// {"order":17} no_such_order <nil>
+	// orders no_such_order <nil>
 }

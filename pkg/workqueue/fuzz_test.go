@@ -2,15 +2,12 @@ package workqueue_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -73,46 +70,6 @@ func FuzzDecode(f *testing.F) {
 		next, err := workqueue.Decode(dead.Body, dead.Attributes)
 		if err != nil || next.Run != m.Run+1 {
 			t.Fatalf("dead letter: run %d, %v\n%s", next.Run, err, dead.Body)
-		}
-	})
-}
-
-func FuzzFailureRecord(f *testing.F) {
-	f.Add("timeout", "context deadline exceeded", "tasks", "3f1c", int64(1769860800000), 4096)
-	f.Add("", "", "", "", int64(0), 0)
-	f.Add("c\x00de", "a\uFFFEb\x00\xffc", strings.Repeat("q", 300), "\u2028", int64(-1), 300)
-	f.Add("x", strings.Repeat("\x01", 5000), strings.Repeat(`"\`, 50), strings.Repeat("<&>", 200), int64(1)<<62, 5000)
-	f.Add("x", strings.Repeat("ä€😀", 700), "", strings.Repeat("\uFFFF", 100), int64(1)<<60, 1)
-	f.Fuzz(func(t *testing.T, code, message, queue, id string, ms int64, repeat int) {
-		r := workqueue.FailureRecord{
-			Code: code, Message: strings.Repeat(message, min(max(repeat, 1), 1+8192/(len(message)+1))), Retryable: ms%2 == 0,
-			Attempts: repeat, FailedAt: task.Time{Time: time.UnixMilli(ms)}, Queue: queue, MessageID: id, RequestID: id, Function: id,
-		}
-		text := r.Encode()
-		if len(text) > workqueue.MaxFailure || text == "" || !legal(text) {
-			t.Fatalf("%d bytes: %q", len(text), text)
-		}
-		back, err := workqueue.ParseFailure(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if back.Code == "" || back.Attempts != r.Attempts || back.Retryable != r.Retryable {
-			t.Fatalf("got %+v", back)
-		}
-		if again := back.Encode(); again != text {
-			t.Fatalf("not stable:\n%s\n%s", text, again)
-		}
-		// With whatever text, the dead letter is one that SQS takes.
-		rec := record(workqueue.Outgoing{Body: "foreign"})
-		rec.MessageID = id
-		out, dropped := workqueue.DeadLetter(rec, r, 0)
-		if len(dropped) > 0 || len(out.Attributes) != 3 {
-			t.Fatal(fmt.Sprint(dropped, len(out.Attributes)))
-		}
-		for name, v := range out.Attributes {
-			if *v.StringValue == "" || !legal(*v.StringValue) {
-				t.Fatalf("%s = %q", name, *v.StringValue)
-			}
 		}
 	})
 }

@@ -87,9 +87,20 @@ func TestVersions(t *testing.T) {
 		known, version int
 		want           string
 	}{
-		{1, 0, "foreign"}, {1, 1, "understood"}, {1, 2, "newer"}, {1, 1000, "newer"}, {1, 1001, "foreign"}, {1, -1, "foreign"},
-		{2, 0, "foreign"}, {2, 1, "understood"}, {2, 2, "understood"}, {2, 3, "newer"},
-		{3, 1, "foreign"}, {3, 2, "understood"}, {3, 3, "understood"}, {3, 4, "newer"},
+		{1, 0, "foreign"},
+		{1, 1, "understood"},
+		{1, 2, "newer"},
+		{1, 1000, "newer"},
+		{1, 1001, "foreign"},
+		{1, -1, "foreign"},
+		{2, 0, "foreign"},
+		{2, 1, "understood"},
+		{2, 2, "understood"},
+		{2, 3, "newer"},
+		{3, 1, "foreign"},
+		{3, 2, "understood"},
+		{3, 3, "understood"},
+		{3, 4, "newer"},
 	}
 	for _, tt := range tests {
 		body := strings.Replace(valid, `"v":1`, fmt.Sprintf(`"v":%d`, tt.version), 1)
