@@ -27,6 +27,7 @@ func TestHandlersContext(t *testing.T) {
 	t.Parallel()
 	tests := map[string]func(t *testing.T, ctx context.Context){
 		"Done": func(t *testing.T, ctx context.Context) {
+			t.Helper()
 			if err := ctx.Err(); err != nil {
 				t.Errorf("at first: %v", err)
 			}
@@ -36,11 +37,12 @@ func TestHandlersContext(t *testing.T) {
 			}
 		},
 		"Err": func(t *testing.T, ctx context.Context) {
-			time.Sleep(9*time.Second - 1)
+			t.Helper()
+			time.Sleep(9*time.Second - time.Nanosecond)
 			if err := ctx.Err(); err != nil {
 				t.Errorf("before the deadline: %v", err)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 				t.Errorf("at the deadline: %v", ctx.Err())
 			}
@@ -51,11 +53,13 @@ func TestHandlersContext(t *testing.T) {
 			}
 		},
 		"Deadline": func(t *testing.T, ctx context.Context) {
+			t.Helper()
 			if end, ok := ctx.Deadline(); !ok || time.Until(end) != 9*time.Second {
 				t.Errorf("%v, %t", time.Until(end), ok)
 			}
 		},
 		"Value": func(t *testing.T, ctx context.Context) {
+			t.Helper()
 			for range 2 {
 				if ctx.Value(key{}) != "value" || ctx.Value("none") != nil {
 					t.Errorf("%v, %v", ctx.Value(key{}), ctx.Value("none"))
@@ -64,6 +68,7 @@ func TestHandlersContext(t *testing.T) {
 			}
 		},
 		"derived": func(t *testing.T, ctx context.Context) {
+			t.Helper()
 			child, cancel := context.WithTimeout(ctx, time.Hour)
 			defer cancel()
 			stop := context.AfterFunc(ctx, func() {})
@@ -89,10 +94,11 @@ func TestHandlersContext(t *testing.T) {
 func TestHandlersContextEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var early, late context.Context
-		once(t.Context(), func(ctx context.Context) { early = ctx; ctx.Done() })
-		once(t.Context(), func(ctx context.Context) { late = ctx })
-		for _, ctx := range []context.Context{early, late} {
+		contexts := make(chan context.Context, 2)
+		once(t.Context(), func(ctx context.Context) { ctx.Done(); contexts <- ctx })
+		once(t.Context(), func(ctx context.Context) { contexts <- ctx })
+		for range 2 {
+			ctx := <-contexts
 			<-ctx.Done()
 			if !errors.Is(ctx.Err(), context.Canceled) {
 				t.Errorf("after the batch: %v", ctx.Err())

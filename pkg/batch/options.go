@@ -24,7 +24,8 @@ type Options struct {
 	// Timeout ends the context of each record after a while; what it returns
 	// then has the code [task.CodeTimeout], if it wraps the context's error. A
 	// handler that ignores its context keeps its place until it returns, or
-	// until the batch abandons it. Defaults to none but the batch's own.
+	// until the batch abandons it. For streams it bounds each try of a record.
+	// Defaults to none but the batch's own.
 	Timeout time.Duration
 	// Guard remembers how long records take, from batch to batch. Defaults to
 	// one for each processor that is built, and one for each call of [Each].

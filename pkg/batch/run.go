@@ -182,6 +182,19 @@ func (c *crew) settle(k int, now time.Time, err error) {
 	}
 }
 
+// restart begins record i's time anew: what it has waited for does not count for
+// the guard.
+func (c *crew) restart(i int) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for k := range c.places {
+		if p := &c.places[k]; p.busy && p.record == i {
+			p.since = now
+		}
+	}
+}
+
 // abandon gives up the handlers that are still running.
 func (c *crew) abandon() {
 	now := time.Now()
@@ -204,13 +217,7 @@ func (c *crew) abandon() {
 
 // call runs the handler of record i.
 func (c *crew) call(i int) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			stack := debug.Stack()
-			c.opts.Logger.ErrorContext(c.ctx, "handler panicked", c.work.name(i), slog.Any("panic", v), slog.String("stack", string(stack)))
-			err = &task.PanicError{Value: v, Stack: stack}
-		}
-	}()
+	defer c.caught(i, &err)
 	ctx := c.ctx
 	if c.window.limited {
 		ctx = &c.records
@@ -221,4 +228,14 @@ func (c *crew) call(i int) (err error) {
 		defer cancel()
 	}
 	return c.work.do(c.ctx, ctx, i)
+}
+
+// caught, deferred, turns a panic of record i's handler into an error and logs
+// the stack.
+func (c *crew) caught(i int, err *error) {
+	if v := recover(); v != nil {
+		stack := debug.Stack()
+		c.opts.Logger.ErrorContext(c.ctx, "handler panicked", c.work.name(i), slog.Any("panic", v), slog.String("stack", string(stack)))
+		*err = &task.PanicError{Value: v, Stack: stack}
+	}
 }

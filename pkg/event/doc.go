@@ -15,14 +15,17 @@
 //
 // Fields that only repeat what the function knows anyway (region, version,
 // checksums) are skipped. The images of a DynamoDB record stay JSON until
-// [Image.Unmarshal] is asked for them. All text of a batch is part of one
-// copy of the payload: whoever keeps a record beyond its invocation keeps all
-// of it, so clone what you keep (strings.Clone).
+// [Image.Unmarshal] is asked for them. [StreamRecord] has what records of both
+// kinds of streams have in common. All text of a batch is part of one copy of
+// the payload: whoever keeps a record beyond its invocation keeps all of it, so
+// clone what you keep (strings.Clone).
 //
 // # Errors
 //
 // Every function fails with [ErrMalformed] when the payload is no such event:
 // not JSON, without Records, from another kind of source, or with a value of
 // the wrong kind. Return that error: the event source mapping then delivers the
-// whole batch again. Fields that are missing are zero.
+// whole batch again. Fields that are missing or null are zero, and so is a count
+// or a time with an impossible value: that is no reason to hold up a queue or a
+// stream. Names of fields are matched exactly, unlike by encoding/json.
 package event

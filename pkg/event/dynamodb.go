@@ -159,7 +159,7 @@ func (r *reader) seconds(field string) time.Time {
 		return time.Time{}
 	}
 	s, err := strconv.ParseFloat(r.Raw(), 64)
-	if err != nil || s <= 0 || s > 1e11 {
+	if err != nil || s < 1 || s > 1e11 {
 		return time.Time{}
 	}
 	whole, part := math.Modf(s)

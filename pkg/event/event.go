@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/spillway-go/spillway/internal/jsonscan"
+	"github.com/spillway-go/spillway/pkg/internal/jsonscan"
 )
 
 // ErrMalformed is wrapped by the errors of this package.

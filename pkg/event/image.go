@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spillway-go/spillway/internal/jsonscan"
+	"github.com/spillway-go/spillway/pkg/internal/jsonscan"
 )
 
 // Image is an item, or its keys, as the JSON of DynamoDB's attribute values:

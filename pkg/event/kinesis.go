@@ -94,8 +94,11 @@ func (r *kinesisReader) body(rec *KinesisRecord) {
 		case "approximateArrivalTimestamp":
 			rec.ArrivedAt = r.seconds(key)
 		case "data":
+			if r.Null() {
+				return
+			}
 			start := len(r.data)
-			r.encoded = append(r.encoded[:0], r.text()...)
+			r.encoded = append(r.encoded[:0], r.String()...)
 			data, err := base64.StdEncoding.AppendDecode(r.data, r.encoded)
 			if err != nil {
 				r.malformed("data")

@@ -106,11 +106,11 @@ func (r *sqsReader) system(m *SQSMessage) {
 	r.Object(func(key string) {
 		switch key {
 		case "ApproximateReceiveCount":
-			m.ReceiveCount = int(r.count(key))
+			m.ReceiveCount = int(r.count())
 		case "SentTimestamp":
-			m.SentAt = r.millis(key)
+			m.SentAt = r.millis()
 		case "ApproximateFirstReceiveTimestamp":
-			m.FirstReceivedAt = r.millis(key)
+			m.FirstReceivedAt = r.millis()
 		case "SenderId":
 			m.Sender = r.text()
 		case "AWSTraceHeader":
@@ -131,7 +131,7 @@ func (r *sqsReader) system(m *SQSMessage) {
 
 // count reads a number that SQS writes as a string. What is not one counts as
 // unknown: no reason to refuse the message.
-func (r *sqsReader) count(string) int64 {
+func (r *sqsReader) count() int64 {
 	n, err := strconv.ParseInt(r.text(), 10, 64)
 	if err != nil || n < 0 || n > 1<<52 {
 		return 0
@@ -139,8 +139,8 @@ func (r *sqsReader) count(string) int64 {
 	return n
 }
 
-func (r *sqsReader) millis(key string) time.Time {
-	n := r.count(key)
+func (r *sqsReader) millis() time.Time {
+	n := r.count()
 	if n == 0 {
 		return time.Time{}
 	}

@@ -35,9 +35,14 @@ func (m *Message) body() (string, error) {
 		}
 		b = w.Bytes()
 	}
-	// Only inside of a JSON string can these two occur.
-	text := strings.ReplaceAll(string(append(b, '}')), "\uFFFE", `\ufffe`)
-	return strings.ReplaceAll(text, "\uFFFF", `\uffff`), nil
+	return escapeRefused(string(append(b, '}'))), nil
+}
+
+// escapeRefused writes the characters that JSON allows and SQS refuses as
+// escapes. Only inside of a JSON string can these two occur.
+func escapeRefused(text string) string {
+	text = strings.ReplaceAll(text, "\uFFFE", `\ufffe`)
+	return strings.ReplaceAll(text, "\uFFFF", `\uffff`)
 }
 
 // appendText appends s, which is UTF-8, as a JSON string. It escapes no more

@@ -441,11 +441,7 @@ func (s *Scanner) unescape(start int) string {
 	from := s.decoded.Len()
 	for s.err == nil {
 		s.decoded.WriteString(s.text[start:s.i])
-		if r := s.escape(); r < utf8.RuneSelf {
-			s.decoded.WriteByte(byte(r))
-		} else {
-			s.decoded.WriteRune(r)
-		}
+		s.decoded.WriteRune(s.escape())
 		start = s.i
 		if s.err == nil && s.run() == '"' {
 			s.decoded.WriteString(s.text[start : s.i-1])

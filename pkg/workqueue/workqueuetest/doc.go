@@ -6,7 +6,7 @@
 //	url := queues.Create("tasks", workqueuetest.QueueOptions{Visibility: time.Minute})
 //	q := workqueue.New(queues, url, nil)
 //	err := q.Send(ctx, out)
-//	n, err := queues.Deliver(ctx, "tasks", 10, w.Handle)
+//	n, err := queues.Deliver(ctx, "tasks", 10, w.Invoke)
 //
 // What code can see is as on AWS: receive counts, a receipt handle for each
 // receive of which only the newest counts, delays, visibility time-outs, limits

@@ -1,0 +1,50 @@
+package batch
+
+import (
+	"context"
+
+	"github.com/spillway-go/spillway/pkg/event"
+)
+
+// Kinesis turns a handler for one record into a Lambda handler for batches from
+// a Kinesis data stream, with ReportBatchItemFailures set on the event source
+// mapping. The response names the first record of the batch that is not done;
+// Lambda goes on with it and delivers all that follow it again
+// (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html).
+//
+// What the handler returns decides:
+//
+//	                          without Isolate      with Isolate
+//	nil                       done                 done
+//	error                     the stream waits     tried again, then isolated
+//	task.RetryAfter(d, err)   the stream waits     tried again after d, then isolated
+//	task.Permanent(err)       the stream waits     isolated at once
+//
+// Records of the same partition key are worked on in order, those of different
+// keys at once as far as [Options.Concurrency] allows; with a concurrency of 1
+// the whole batch is in order. Once a record has failed, none behind it begins.
+// What had begun before that, and succeeds, is delivered again nevertheless: a
+// handler must expect to see any record more than once.
+//
+// With [Options.Isolate] a record that fails is tried up to
+// [Options.IsolateAfter] times in the same batch, with a pause of up to 100 ms,
+// doubling up to 2 s, or as long as RetryAfter asks. It keeps its place
+// meanwhile; other keys go on. Then it is isolated, and its key goes on without
+// it. It is never isolated because the time of the batch ran out, or because
+// ctx was canceled: then it counts as failed, and so it does when it cannot be
+// isolated. So a handler that takes longer than a whole batch may holds up its
+// shard; set [Options.Timeout], and MaximumRetryAttempts on the mapping.
+//
+// See [Each] for panics and time-outs. The handler returns no error for the
+// failure of records; its errors are [event.ErrMalformed] and
+// [ErrNoMessageID]. Tumbling windows are not supported.
+func Kinesis(fn func(ctx context.Context, rec *event.KinesisRecord) error, opts *Options) Handler {
+	return kinesis.handler(fn, opts)
+}
+
+var kinesis = stream[event.KinesisRecord]{
+	read:     event.Kinesis,
+	sequence: func(r *event.KinesisRecord) string { return r.SequenceNumber },
+	key:      func(r *event.KinesisRecord) string { return r.PartitionKey },
+	record:   (*event.KinesisRecord).StreamRecord,
+}
