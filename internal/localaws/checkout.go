@@ -16,6 +16,8 @@ type Options struct {
 	// BuildDir takes the built functions, relative to the checkout's root. Builds that may run at the same time need
 	// different ones. Defaults to .aws-sam/build.
 	BuildDir string
+	// Tags are build tags for the functions, beside the one that all of them have. Defaults to none.
+	Tags []string
 	// Progress is where each step is told, with the time it took. Defaults to standard error.
 	Progress io.Writer
 }
@@ -25,6 +27,7 @@ type Options struct {
 type Checkout struct {
 	root     string
 	buildDir string
+	tags     []string
 	progress *progress
 }
 
@@ -49,7 +52,7 @@ func Open(options *Options) (*Checkout, error) {
 			return nil, errors.New("this is no checkout of Spillway: no template.yaml here or in any folder above")
 		}
 	}
-	return &Checkout{root: dir, buildDir: filepath.Join(dir, o.BuildDir), progress: newProgress(o.Progress)}, nil
+	return &Checkout{root: dir, buildDir: filepath.Join(dir, o.BuildDir), tags: o.Tags, progress: newProgress(o.Progress)}, nil
 }
 
 // path names a file in the checkout.

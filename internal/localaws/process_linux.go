@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -75,17 +76,32 @@ func endGroup(pid int, alive func() bool, grace time.Duration) error {
 // startTime identifies a process beyond its pid, which the system gives out again: the time it started, in clock
 // ticks since boot. It is "" when there is no such process, or only its unburied rest.
 func startTime(pid int) string {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return ""
-	}
-	// The second field is the program's name in parentheses and may contain anything; the state and then, as the 20th
-	// of the fields after the name, the start time follow.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	// The fields are numbered in proc_pid_stat(5); the state is the third, the start time the 22nd.
+	fields := statFields(pid)
 	if len(fields) < 20 || fields[0][0] == 'Z' {
 		return ""
 	}
 	return string(fields[19])
+}
+
+// processGroup returns the pid of the leader of pid's process group, or 0 when there is no such process.
+func processGroup(pid int) int {
+	fields := statFields(pid)
+	if len(fields) < 3 {
+		return 0
+	}
+	group, _ := strconv.Atoi(string(fields[2]))
+	return group
+}
+
+// statFields returns the fields of /proc/PID/stat from the third on, or none when there is no such process. The second
+// is the program's name in parentheses and may contain anything.
+func statFields(pid int) [][]byte {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil
+	}
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 }
 
 // lock takes an exclusive lock on file, which is made if need be, and returns what gives it back.

@@ -19,3 +19,5 @@ func runToEnd(cmd *exec.Cmd) error                     { return cmd.Run() }
 func endGroup(int, func() bool, time.Duration) error   { return supported() }
 func startTime(int) string                             { return "" }
 func lock(string) (unlock func(), err error)           { return func() {}, nil }
+
+func processGroup(int) int { return 0 }

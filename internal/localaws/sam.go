@@ -25,6 +25,14 @@ import (
 // deployment uploads only what changed.
 const BuildFlags = "-trimpath -buildvcs=false -tags=lambda.norpc -ldflags=-s"
 
+// buildFlags returns [BuildFlags] with more build tags; of two -tags the last counts.
+func buildFlags(tags []string) string {
+	if len(tags) == 0 {
+		return BuildFlags
+	}
+	return BuildFlags + " -tags=lambda.norpc," + strings.Join(tags, ",")
+}
+
 // Parameters returns the template parameters of a local stack: those of the local section in samconfig.toml, and the
 // two that depend on the machine.
 func Parameters(endpoint string) map[string]string {
@@ -52,7 +60,7 @@ func (c *Checkout) Build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	environ := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+BuildFlags, "AWS_DEFAULT_REGION="+region)
+	environ := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+buildFlags(c.tags), "AWS_DEFAULT_REGION="+region)
 	return c.progress.step(fmt.Sprintf("building %d functions", len(mains)), func() error {
 		err := c.sam(ctx, environ, "build", "--build-dir", c.buildDir,
 			"--parameter-overrides", "Architecture="+architecture())

@@ -72,7 +72,8 @@ func (r *reader) records(record func()) error {
 
 // text reads a string; null is an empty one.
 func (r *reader) text() string {
-	if r.Null() {
+	if r.Kind() == 'n' {
+		r.Skip()
 		return ""
 	}
 	return r.String()

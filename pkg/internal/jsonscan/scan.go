@@ -202,6 +202,14 @@ func (s *Scanner) peek() byte {
 	if s.err != nil {
 		return 0
 	}
+	if s.i < len(s.text) && s.text[s.i] > ' ' {
+		return s.text[s.i]
+	}
+	return s.beyondSpace()
+}
+
+// beyondSpace is peek for when there may be white space, which there seldom is.
+func (s *Scanner) beyondSpace() byte {
 	for s.i < len(s.text) {
 		switch c := s.text[s.i]; c {
 		case ' ', '\t', '\n', '\r':
