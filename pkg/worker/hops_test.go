@@ -142,9 +142,21 @@ func TestNothingGoesRoundForEver(t *testing.T) {
 func TestOneHopToTheBacklog(t *testing.T) {
 	tests := map[string]struct {
 		submit func(p *pipeline, s *submitted)
-		fails  int // times
+		fails  int           // times
+		wait   time.Duration // asked for by each failure
 		hops   int
+		expire bool // before it succeeds
 	}{
+		"a delay that ends when it is old": {
+			submit: func(_ *pipeline, s *submitted) { s.draft.Delay = 10 * time.Minute }, hops: 1,
+		},
+		"a backoff that ends when it is old": {fails: 1, wait: 10 * time.Minute, hops: 1},
+		"aged, and its deadline passes in the backlog": {
+			submit: func(_ *pipeline, s *submitted) {
+				s.msg.CreatedAt, s.draft.Deadline = time.Now().Add(-time.Hour), time.Now().Add(10*time.Minute)
+			},
+			fails: 1, wait: time.Hour, hops: 1, expire: true,
+		},
 		"fresh":  {},
 		"bulk":   {submit: func(_ *pipeline, s *submitted) { s.queue, s.msg.Priority = backlog, task.Bulk }},
 		"aged":   {submit: func(_ *pipeline, s *submitted) { s.msg.CreatedAt = time.Now().Add(-time.Hour) }, hops: 1},
@@ -162,7 +174,9 @@ func TestOneHopToTheBacklog(t *testing.T) {
 				hops, failed := 0, 0
 				p.handle(func(context.Context, in) (any, error) {
 					hops = max(hops, p.mostHops())
-					if failed++; failed <= tt.fails {
+					if failed++; failed <= tt.fails && tt.wait > 0 {
+						return nil, task.RetryAfter(tt.wait, errFlaky)
+					} else if failed <= tt.fails {
 						return nil, errFlaky
 					}
 					return nil, nil
@@ -172,8 +186,17 @@ func TestOneHopToTheBacklog(t *testing.T) {
 						tt.submit(p, s)
 					}
 				})
-				p.drain()
-				p.has(id, task.Succeeded, tt.fails+1)
+				for p.wait() {
+					hops = max(hops, p.mostHops())
+					p.invoke(tasks)
+					hops = max(hops, p.mostHops())
+					p.invoke(backlog)
+				}
+				if tt.expire {
+					p.has(id, task.Expired, tt.fails)
+				} else {
+					p.has(id, task.Succeeded, tt.fails+1)
+				}
 				p.holds(nil)
 				if hops != tt.hops {
 					t.Errorf("%d hops, want %d", hops, tt.hops)
@@ -181,6 +204,45 @@ func TestOneHopToTheBacklog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A message that is both aged and worn, and one that comes back later than a
+// copy can be delayed, are copied once for each reason, no more.
+func TestAgedAndWorn(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.handle(func(context.Context, in) (any, error) { return nil, nil })
+		id := p.submit(until(24*time.Hour), func(s *submitted) { s.msg.CreatedAt = time.Now().Add(-time.Hour) })
+		p.deliver(p.wear(50))
+		if got := p.only(backlog).Attribute(workqueue.AttrHops); got != "1" {
+			t.Errorf("%s hops", got)
+		}
+		p.drain()
+		p.has(id, task.Succeeded, 1)
+	})
+	t.Run("and due in an hour", func(t *testing.T) {
+		bubble(t, func(p *pipeline) {
+			p.opts.BacklogAfter = 24 * time.Hour
+			fails := 0
+			p.handle(func(context.Context, in) (any, error) {
+				if fails++; fails == 1 {
+					return nil, task.RetryAfter(time.Hour, errFlaky)
+				}
+				return nil, nil
+			})
+			id := p.submit(until(24 * time.Hour))
+			start := time.Now()
+			p.deliver(p.wear(50))
+			copied := p.only(tasks)
+			if copied.Attribute(workqueue.AttrHops) != "1" || copied.VisibleAt.Sub(start) > workqueue.MaxDelay+time.Second {
+				t.Errorf("%+v", copied)
+			}
+			p.drain()
+			p.has(id, task.Succeeded, 2)
+			if took := time.Since(start); took < time.Hour || took > 70*time.Minute || fails != 2 {
+				t.Errorf("it ran %d times, the last one after %v", fails, took)
+			}
+		})
+	})
 }
 
 // remake makes the source queues anew, with a redrive policy of their own.
