@@ -84,11 +84,11 @@ func (r *changeReader) change() {
 	r.Object(func(key string) {
 		switch key {
 		case "eventID":
-			c.EventID = r.text()
+			c.EventID = r.Text()
 		case "eventName":
-			c.Kind = ChangeKind(r.text())
+			c.Kind = ChangeKind(r.Text())
 		case "eventSourceARN":
-			c.StreamARN = r.text()
+			c.StreamARN = r.Text()
 		case "eventSource":
 			r.from()
 		case "userIdentity":
@@ -107,7 +107,7 @@ func (r *changeReader) who(c *Change) {
 	}
 	r.Object(func(key string) {
 		if strings.EqualFold(key, "principalId") { // AWS has written it both ways
-			c.Expired = r.text() == timeToLive
+			c.Expired = r.Text() == timeToLive
 			return
 		}
 		r.Skip()
@@ -121,7 +121,7 @@ func (r *changeReader) body(c *Change) {
 	r.Object(func(key string) {
 		switch key {
 		case "SequenceNumber":
-			c.SequenceNumber = r.text()
+			c.SequenceNumber = r.Text()
 		case "ApproximateCreationDateTime":
 			c.At = r.seconds(key)
 		case "Keys":

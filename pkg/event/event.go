@@ -70,18 +70,9 @@ func (r *reader) records(record func()) error {
 	}
 }
 
-// text reads a string; null is an empty one.
-func (r *reader) text() string {
-	if r.Kind() == 'n' {
-		r.Skip()
-		return ""
-	}
-	return r.String()
-}
-
 // from checks where a record comes from.
 func (r *reader) from() {
-	if source := r.text(); source != r.source && r.Err() == nil {
+	if source := r.Text(); source != r.source && r.Err() == nil {
 		r.Fail(fmt.Errorf("%w: a record is from %.40q; the function expects batches from %s", ErrMalformed, source, r.source))
 	}
 }

@@ -68,9 +68,9 @@ func (r *kinesisReader) record() {
 	r.Object(func(key string) {
 		switch key {
 		case "eventID":
-			rec.EventID = r.text()
+			rec.EventID = r.Text()
 		case "eventSourceARN":
-			rec.StreamARN = r.text()
+			rec.StreamARN = r.Text()
 		case "eventSource":
 			r.from()
 		case "kinesis":
@@ -88,9 +88,9 @@ func (r *kinesisReader) body(rec *KinesisRecord) {
 	r.Object(func(key string) {
 		switch key {
 		case "partitionKey":
-			rec.PartitionKey = r.text()
+			rec.PartitionKey = r.Text()
 		case "sequenceNumber":
-			rec.SequenceNumber = r.text()
+			rec.SequenceNumber = r.Text()
 		case "approximateArrivalTimestamp":
 			rec.ArrivedAt = r.seconds(key)
 		case "data":

@@ -115,7 +115,7 @@ func wantMessages(payload string) ([]event.SQSMessage, error) {
 }
 
 func count(s string) int64 {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil && n >= 0 && n <= 1<<52 {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil && s[0] != '+' && len(s) <= 18 && n >= 0 && n <= 1<<52 {
 		return n
 	}
 	return 0

@@ -2,7 +2,6 @@ package event
 
 import (
 	"encoding/base64"
-	"strconv"
 	"time"
 )
 
@@ -79,13 +78,13 @@ func (r *sqsReader) message() {
 	r.Object(func(key string) {
 		switch key {
 		case "messageId":
-			m.MessageID = r.text()
+			m.MessageID = r.Text()
 		case "receiptHandle":
-			m.ReceiptHandle = r.text()
+			m.ReceiptHandle = r.Text()
 		case "body":
-			m.Body = r.text()
+			m.Body = r.Text()
 		case "eventSourceARN":
-			m.QueueARN = r.text()
+			m.QueueARN = r.Text()
 		case "eventSource":
 			r.from()
 		case "attributes":
@@ -112,17 +111,17 @@ func (r *sqsReader) system(m *SQSMessage) {
 		case "ApproximateFirstReceiveTimestamp":
 			m.FirstReceivedAt = r.millis()
 		case "SenderId":
-			m.Sender = r.text()
+			m.Sender = r.Text()
 		case "AWSTraceHeader":
-			m.TraceHeader = r.text()
+			m.TraceHeader = r.Text()
 		case "DeadLetterQueueSourceArn":
-			m.DeadLetterSource = r.text()
+			m.DeadLetterSource = r.Text()
 		case "MessageGroupId":
-			m.GroupID = r.text()
+			m.GroupID = r.Text()
 		case "MessageDeduplicationId":
-			m.DeduplicationID = r.text()
+			m.DeduplicationID = r.Text()
 		case "SequenceNumber":
-			m.SequenceNumber = r.text()
+			m.SequenceNumber = r.Text()
 		default:
 			r.Skip()
 		}
@@ -131,9 +130,18 @@ func (r *sqsReader) system(m *SQSMessage) {
 
 // count reads a number that SQS writes as a string. What is not one counts as
 // unknown: no reason to refuse the message.
-func (r *sqsReader) count() int64 {
-	n, err := strconv.ParseInt(r.text(), 10, 64)
-	if err != nil || n < 0 || n > 1<<52 {
+func (r *sqsReader) count() (n int64) {
+	text := r.Text()
+	if len(text) > 18 { // so that it cannot overflow
+		return 0
+	}
+	for i := range len(text) {
+		if text[i]-'0' > 9 {
+			return 0
+		}
+		n = n*10 + int64(text[i]-'0')
+	}
+	if n > 1<<52 {
 		return 0
 	}
 	return n
@@ -169,11 +177,11 @@ func (r *sqsReader) attribute(a *Attribute) {
 	r.Object(func(key string) {
 		switch key {
 		case "dataType":
-			a.Type = r.text()
+			a.Type = r.Text()
 		case "stringValue":
-			a.String = r.text()
+			a.String = r.Text()
 		case "binaryValue":
-			if data, err := base64.StdEncoding.DecodeString(r.text()); err != nil {
+			if data, err := base64.StdEncoding.DecodeString(r.Text()); err != nil {
 				r.malformed("binaryValue")
 			} else if len(data) > 0 {
 				a.Binary = data

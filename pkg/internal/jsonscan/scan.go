@@ -135,13 +135,23 @@ func (s *Scanner) Array(element func()) {
 // not UTF-8 stay as they are.
 func (s *Scanner) String() string {
 	start, plain := s.quoted()
-	if s.err != nil {
+	switch {
+	case plain:
+		return s.text[start : s.i-1]
+	case s.err != nil:
+		return ""
+	default:
+		return s.unescape(start)
+	}
+}
+
+// Text reads a string, or null as an empty one.
+func (s *Scanner) Text() string {
+	if s.peek() == 'n' {
+		s.literal("null")
 		return ""
 	}
-	if plain {
-		return s.text[start : s.i-1]
-	}
-	return s.unescape(start)
+	return s.String()
 }
 
 // Raw reads any value and returns its text.
@@ -310,40 +320,47 @@ func (s *Scanner) digits() bool {
 func (s *Scanner) quoted() (start int, plain bool) {
 	if s.peek() != '"' {
 		s.syntax("no string")
-		return 0, true
+		return 0, false
 	}
-	s.i++
-	start = s.i
-	return start, s.run() == '"'
-}
-
-// run reads ordinary characters and what ends them: the closing quote, which
-// it reads too, or a backslash, which it does not.
-func (s *Scanner) run() byte {
-	s.special()
-	if s.i >= len(s.text) {
-		s.syntax("a string without an end")
-		return 0
-	}
-	switch c := s.text[s.i]; c {
-	case '"':
+	start = s.i + 1
+	s.i = special(s.text, start)
+	if s.i < len(s.text) && s.text[s.i] == '"' {
 		s.i++
-		return c
-	case '\\':
-		return c
-	default:
+		return start, true
+	}
+	s.inside()
+	return start, false
+}
+
+// run reads ordinary characters and, if that is what ends them, the closing
+// quote, which it reports; else an escape is next.
+func (s *Scanner) run() (closed bool) {
+	s.i = special(s.text, s.i)
+	if s.i < len(s.text) && s.text[s.i] == '"' {
+		s.i++
+		return true
+	}
+	s.inside()
+	return false
+}
+
+// inside checks that a run of characters ended with an escape.
+func (s *Scanner) inside() {
+	switch {
+	case s.i >= len(s.text):
+		s.syntax("a string without an end")
+	case s.text[s.i] != '\\':
 		s.syntax("a control character in a string")
-		return 0
 	}
 }
 
-// special goes to the next byte that ends a run of ordinary characters in a
-// string: a quote, a backslash or a control character. It looks at eight bytes
-// at a time ("Determine if a word has a byte less than n", Bit Twiddling
-// Hacks), since most of an event is inside of strings.
-func (s *Scanner) special() {
+// special returns the index, at or after i, of the first byte that ends a run
+// of ordinary characters in a string: a quote, a backslash or a control
+// character. It looks at eight bytes at a time ("Determine if a word has a byte
+// less than n", Bit Twiddling Hacks), since most of an event is inside of
+// strings.
+func special(text string, i int) int {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	text, i := s.text, s.i
 	for ; i+8 <= len(text); i += 8 {
 		b := text[i : i+8]
 		w := uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
@@ -351,22 +368,21 @@ func (s *Scanner) special() {
 		quote, slash := w^(ones*'"'), w^(ones*'\\')
 		found := ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
 		if found != 0 { // the lowest of these bits is right, those above it may not be
-			s.i = i + bits.TrailingZeros64(found)/8
-			return
+			return i + bits.TrailingZeros64(found)/8
 		}
 	}
 	for i < len(text) && text[i] >= ' ' && text[i] != '"' && text[i] != '\\' {
 		i++
 	}
-	s.i = i
+	return i
 }
 
 // skipString reads a string that nobody asks for.
 func (s *Scanner) skipString() {
-	_, plain := s.quoted()
-	for !plain && s.err == nil {
+	_, closed := s.quoted()
+	for !closed && s.err == nil {
 		s.escape()
-		plain = s.err != nil || s.run() == '"'
+		closed = s.err == nil && s.run()
 	}
 }
 
@@ -451,7 +467,7 @@ func (s *Scanner) unescape(start int) string {
 		s.decoded.WriteString(s.text[start:s.i])
 		s.decoded.WriteRune(s.escape())
 		start = s.i
-		if s.err == nil && s.run() == '"' {
+		if s.err == nil && s.run() {
 			s.decoded.WriteString(s.text[start : s.i-1])
 			return s.decoded.String()[from:]
 		}
