@@ -55,9 +55,11 @@ fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=Fuzz
 integration: .venv go-ready ## the black-box suite on a local AWS that it starts and stops itself
 	@$(SUITE)
 
+test-auth: PACKAGES = ./integration
 test-auth: .venv go-ready ## the same, with every role's IAM policy enforced
 	@SPILLWAY_TEST_AUTH=true $(SUITE)
 
+test-localstack: PACKAGES = ./integration ./integration/model
 test-localstack: .venv go-ready ## the same, on the LocalStack in LOCALSTACK_ENDPOINT
 	@test -n "$$LOCALSTACK_ENDPOINT" || { echo "set LOCALSTACK_ENDPOINT to the URL of a running LocalStack, such as http://127.0.0.1:4566" >&2; exit 2; }
 	@SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT $(SUITE)
@@ -68,8 +70,10 @@ coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: m
 soak: .venv bin/soak ## minutes of load with workers killed, every task accounted for: make soak [SOAK_TASKS=1000 SOAK_TIME=20s]
 	@bin/soak -tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m) $(ARGS)
 
-# The format shows what the suite prints while it starts and deploys, which takes longer than its tests.
-SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -timeout 15m $(ARGS) ./integration/...
+# The format shows what the suite prints while it starts and deploys, which takes longer than its tests. One package at
+# a time: each has a local AWS of its own.
+SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -p 1 -timeout 15m $(ARGS) $(PACKAGES)
+PACKAGES = ./integration/...
 
 cover: go-ready ## unit tests, with a report of the lines they reach
 	@$(TOOL) gotestsum --format pkgname -- -coverprofile=coverage.out ./...

@@ -150,15 +150,17 @@ func (t *Table) Charge(ctx context.Context, r *Row) error {
 }
 
 // Rerun gives a claimed row the run of a replay that did not get to its own
-// write: attempts count from 0 again.
+// write: attempts count from 0 again. If a worker vanished before, the row goes
+// on saying so: settled stays as it is, so that a release after a lost answer
+// finds it as it was read.
 func (t *Table) Rerun(ctx context.Context, r *Row, run int) error {
-	_, err := t.fenced(ctx, r, "SET #run = :run, attempts = :zero, replays = :replays, settled = :settled", item{
-		":run": num(run), ":zero": num(0), ":replays": num(r.Replays + 1), ":settled": num(r.Fence - 1),
+	_, err := t.fenced(ctx, r, "SET #run = :run, attempts = :zero, replays = :replays", item{
+		":run": num(run), ":zero": num(0), ":replays": num(r.Replays + 1),
 	}, map[string]string{"#run": attrRun})
 	if err != nil {
 		return fmt.Errorf("rerun task %s: %w", r.ID, err)
 	}
-	r.Run, r.Attempts, r.Replays, r.Settled = run, 0, r.Replays+1, r.Fence-1
+	r.Run, r.Attempts, r.Replays = run, 0, r.Replays+1
 	return nil
 }
 

@@ -24,7 +24,6 @@ type chaos struct {
 	mu     sync.Mutex
 	called map[string]int
 	decide func(ctx context.Context, operation string) fault // nil lets all pass
-	after  func()                                            // called after every call that took effect
 }
 
 var (
@@ -91,13 +90,6 @@ func (c *chaos) inject(decide func(ctx context.Context, operation string) fault)
 	c.decide = decide
 }
 
-// watch calls f after every call that took effect, and before its answer.
-func (c *chaos) watch(f func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.after = f
-}
-
 // nth makes the nth call of an operation from now on fail.
 func (c *chaos) nth(operation string, n int, f fault) {
 	c.inject(func(_ context.Context, op string) fault {
@@ -135,15 +127,11 @@ func through[In, Out, Opt any](ctx context.Context, c *chaos, operation string, 
 	if c.decide != nil {
 		f = c.decide(ctx, operation)
 	}
-	watch := c.after
 	c.mu.Unlock()
 	if f == before {
 		return nil, errChaos
 	}
 	out, err := next(ctx, in)
-	if watch != nil {
-		watch()
-	}
 	if f == after {
 		return nil, errChaos
 	}

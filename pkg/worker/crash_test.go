@@ -173,46 +173,6 @@ func TestHeldLease(t *testing.T) {
 	})
 }
 
-// A crash between any two calls: the task is tried again, nothing is lost, and
-// never more attempts are counted than began.
-func TestCrashBetweenCalls(t *testing.T) {
-	outcomes := map[string]struct {
-		err    error
-		status task.Status
-	}{
-		"success": {nil, task.Succeeded}, "failure": {errFlaky, task.DeadLettered},
-		"permanent": {task.Permanent(errFlaky), task.Failed}, "deferred": {task.ErrDeferred, task.Running},
-	}
-	for name, tt := range outcomes {
-		for calls := range 8 {
-			t.Run(name, func(t *testing.T) {
-				bubble(t, func(p *pipeline) {
-					p.opts.MaxAttempts = 2
-					begun := 0
-					p.handle(func(ctx context.Context, _ in) (any, error) {
-						if alive(ctx) {
-							begun++
-						}
-						return nil, tt.err
-					})
-					ids := p.submitAll(3)
-					p.vanished()
-					p.crash(calls)
-					p.drain()
-					for _, id := range ids {
-						if s := p.row(id); s.Status != tt.status || s.Attempts < 1 || s.Attempts > 2 {
-							t.Errorf("after a crash at call %d: %+v", calls, s)
-						}
-					}
-					if letters := len(p.sqs.Messages(dead)); (letters >= 4) != (tt.status == task.DeadLettered) {
-						t.Errorf("%d dead letters", letters)
-					}
-				})
-			})
-		}
-	}
-}
-
 // A dead letter is sent before its row says so. A crash in between makes
 // another one, and none is lost.
 func TestCrashAfterTheDeadLetter(t *testing.T) {
@@ -378,5 +338,32 @@ func TestLoneTaskExpires(t *testing.T) {
 		p.batch(2)
 		p.has(lone, task.Expired, 0)
 		p.holds(nil)
+	})
+}
+
+// A task whose worker vanished, whose message cannot go round any more and
+// whose dead letter cannot be sent is handed back with its mark.
+func TestMarkOutlivesTheLastHop(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		p.opts.MaxReceiveCount = 2 // worn at the first receive
+		p.handle(func(context.Context, in) (any, error) { return nil, nil })
+		id := p.vanished(func(s *submitted) { s.msg.Hops = workqueue.MaxHops })
+		updates := 0
+		p.chaos.inject(func(_ context.Context, op string) fault {
+			if op == "UpdateItem" {
+				updates++
+			}
+			if op == "SendMessage" || op == "UpdateItem" && updates == 2 { // the charge
+				return before
+			}
+			return none
+		})
+		p.batch(1)
+		if s := p.row(id); s.Status != task.Queued || s.Attempts != 0 || s.Fence != 2 || s.Settled != 0 {
+			t.Errorf("%+v", s)
+		}
+		p.chaos.inject(nil)
+		p.drain()
+		p.has(id, task.Succeeded, 1)
 	})
 }

@@ -44,7 +44,8 @@ func (s *shift) settle(ctx context.Context, verdicts []verdict) {
 
 // bury sends dead letters. A task whose letter could not be sent stays queued
 // with its attempts used up, and whoever claims it next sends the letter
-// without running it.
+// without running it. One that was not begun and has attempts left is handed
+// back, and keeps the mark of a vanished worker.
 func (s *shift) bury(ctx context.Context, verdicts []*verdict) {
 	if len(verdicts) == 0 {
 		return
@@ -56,7 +57,11 @@ func (s *shift) bury(ctx context.Context, verdicts []*verdict) {
 	for i, err := range s.sendLetters(ctx, jobs, failures, attempts) {
 		if err != nil {
 			s.log.ErrorContext(ctx, "dead letter not sent", slog.String("task_id", jobs[i].row.ID), slog.Any("error", err))
-			verdicts[i].step, verdicts[i].wait = retry, outageWait/2+rand.N(outageWait)
+			v := verdicts[i]
+			v.step, v.wait = retry, outageWait/2+rand.N(outageWait)
+			if !v.begun && v.attempts() < s.w.opts.MaxAttempts {
+				v.step = release
+			}
 		}
 	}
 }

@@ -101,6 +101,14 @@ func (s *shift) attempt(ctx, handlerCtx context.Context, j *job) error {
 		}
 	}()
 	r := j.row
+	input, err := s.input(handlerCtx, j)
+	if errors.Is(err, tasktable.ErrNotFound) {
+		s.ledger.add(ctx, verdict{job: j, step: fail, err: errInputLost})
+	}
+	if err != nil {
+		return err
+	}
+	// Last, since reading the input may take a while.
 	switch now := time.Now().UnixMilli(); {
 	case r.Deadline <= now:
 		s.ledger.add(ctx, verdict{job: j, step: expireTask})
@@ -108,12 +116,8 @@ func (s *shift) attempt(ctx, handlerCtx context.Context, j *job) error {
 	case r.ClaimableAt <= now: // only without a deadline: the batch took longer than the lease
 		return batch.ErrNotBegun
 	}
-	input, err := s.input(handlerCtx, j)
-	if errors.Is(err, tasktable.ErrNotFound) {
-		s.ledger.add(ctx, verdict{job: j, step: fail, err: errInputLost})
-	}
-	if err != nil || !s.ledger.begin(j) {
-		return err
+	if !s.ledger.begin(j) {
+		return nil
 	}
 	handlerCtx, cancel := context.WithDeadline(handlerCtx, time.UnixMilli(r.Deadline))
 	defer cancel()

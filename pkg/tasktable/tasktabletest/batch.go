@@ -43,7 +43,7 @@ func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.Batch
 		case throttled:
 			out.Responses[i].Error = &types.BatchStatementError{Code: code, Message: aws.String("injected")}
 		default:
-			out.Responses[i] = d.executeStatement(s, in.Statements[i].ReturnValuesOnConditionCheckFailure)
+			out.Responses[i] = d.executeStatement(ctx, s, in.Statements[i].ReturnValuesOnConditionCheckFailure)
 		}
 		if fault.NoItems {
 			out.Responses[i].Item = nil
@@ -58,13 +58,13 @@ func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.Batch
 	return out, nil
 }
 
-func (d *DynamoDB) executeStatement(s statement, onFailure types.ReturnValuesOnConditionCheckFailure) (r types.BatchStatementResponse) {
+func (d *DynamoDB) executeStatement(ctx context.Context, s statement, onFailure types.ReturnValuesOnConditionCheckFailure) (r types.BatchStatementResponse) {
 	var err error
 	var it item
 	func() {
 		defer guard(&err)
 		exists := func(old item) bool { return old != nil && s.where(old) } // an UPDATE never creates
-		it, err = d.write(s.id, exists, onFailure, func(old item) item { return s.update.apply(s.id, old) })
+		it, err = d.write(ctx, s.id, exists, onFailure, func(old item) item { return s.update.apply(s.id, old) })
 	}()
 	if err != nil {
 		return refused(err)

@@ -141,11 +141,23 @@ var replayTests = map[string]func(*fixture){
 	},
 	"rerun/vanished before": func(f *fixture) {
 		r := f.claim(f.lapsed().ID)
+		before := f.row(r.ID)
 		if err := f.Rerun(f.ctx(), r, 2); err != nil {
 			f.t.Fatal(err)
 		}
-		if r.Vanished() || f.row(r.ID).Vanished() {
-			f.t.Errorf("what happened in the run before counts against the new one: %+v", r)
+		if now := f.row(r.ID); !r.Vanished() || !now.Vanished() || now.Settled != before.Settled {
+			f.t.Errorf("the new run has forgotten that a worker vanished: %+v", r)
+		}
+	},
+	"rerun/answer lost, then released": func(f *fixture) {
+		r := f.claim(f.lapsed().ID)
+		applied := *r
+		if err := f.Rerun(f.ctx(), &applied, 2); err != nil {
+			f.t.Fatal(err)
+		}
+		f.settle(tasktable.Release(r)) // r does not know of the new run
+		if now := f.row(r.ID); now.Run != 2 || now.Attempts != 0 || now.Settled != applied.Settled {
+			f.t.Errorf("released: %+v, before %+v", now, applied)
 		}
 	},
 	"rerun/lost": func(f *fixture) {

@@ -1,5 +1,6 @@
 // Package tasktabletest is for testing code that uses a task table: a real
-// [tasktable.Table] in memory, and the conformance suite of the protocol.
+// [tasktable.Table] in memory, the conformance suite of the protocol, and its
+// model.
 //
 //	table := tasktabletest.NewTable(nil)
 //	row, err := table.Create(ctx, draft)
@@ -15,6 +16,18 @@
 // The price is an evaluator of some 250 lines; it accepts only the grammar that
 // is in use and refuses everything else loudly. [Run] keeps it honest: the
 // same suite passes on DynamoDB.
+//
+// # The model
+//
+// [History] is the protocol as a judge: it is told what happened, in memory
+// ([DynamoDB.Watch] tells every single write) or in processes that were killed
+// ([Fact] is also a line of a log), and names every promise that was broken,
+// with the whole history of its task.
+//
+//	history := tasktabletest.NewHistory(tasktabletest.HistoryOptions{MaxAttempts: 5, EveryWrite: true})
+//	db.Watch(func(r *tasktable.Row) { history.Add(tasktabletest.Fact{What: tasktabletest.Stored, Row: r}) })
+//	…
+//	err := history.Err()
 //
 // # Time
 //

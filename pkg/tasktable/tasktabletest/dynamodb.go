@@ -25,6 +25,7 @@ type DynamoDB struct {
 	items  map[string]item
 	calls  map[string]int
 	inject func(Call) Fault
+	watch  func(*tasktable.Row)
 }
 
 var _ tasktable.API = (*DynamoDB)(nil)
@@ -65,7 +66,7 @@ func (d *DynamoDB) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...
 	if err != nil {
 		return nil, err
 	}
-	_, err = d.write(id, where, in.ReturnValuesOnConditionCheckFailure, func(item) item { return maps.Clone(in.Item) })
+	_, err = d.write(ctx, id, where, in.ReturnValuesOnConditionCheckFailure, func(item) item { return maps.Clone(in.Item) })
 	if fault.Err != nil {
 		return nil, fault.Err
 	}
@@ -88,7 +89,7 @@ func (d *DynamoDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput,
 	if err != nil {
 		return nil, err
 	}
-	it, err := d.write(id, where, in.ReturnValuesOnConditionCheckFailure, func(old item) item { return u.apply(id, old) })
+	it, err := d.write(ctx, id, where, in.ReturnValuesOnConditionCheckFailure, func(old item) item { return u.apply(id, old) })
 	if fault.Err != nil {
 		return nil, fault.Err
 	}
@@ -124,7 +125,7 @@ func (d *DynamoDB) enter(ctx context.Context, operation string, ids ...string) (
 }
 
 // write replaces an item if a condition holds, and returns the new one.
-func (d *DynamoDB) write(id string, where condition, onFailure types.ReturnValuesOnConditionCheckFailure, change func(item) item) (item, error) {
+func (d *DynamoDB) write(ctx context.Context, id string, where condition, onFailure types.ReturnValuesOnConditionCheckFailure, change func(item) item) (item, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := d.items[id]
@@ -137,5 +138,6 @@ func (d *DynamoDB) write(id string, where condition, onFailure types.ReturnValue
 	}
 	it := change(old)
 	d.items[id] = it
+	d.watched(ctx, it)
 	return maps.Clone(it), nil
 }

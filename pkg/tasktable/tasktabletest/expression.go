@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -53,16 +54,30 @@ func newParser(names map[string]string, values item) *parser {
 
 // over makes p read another expression.
 func (p *parser) over(expression string) *parser {
-	p.tokens = nil
+	p.tokens = tokensOf(expression)
+	return p
+}
+
+// tokenised are the tokens of the expressions seen so far. Few differ, and
+// tests of whole pipelines evaluate them a million times.
+var tokenised sync.Map
+
+// tokensOf splits an expression. The tokens must not be changed.
+func tokensOf(expression string) []string {
+	if known, ok := tokenised.Load(expression); ok {
+		return known.([]string) //nolint:errcheck // nothing else is stored
+	}
+	var tokens []string
 	for rest := strings.TrimSpace(expression); rest != ""; {
 		found := tokenForm.FindStringSubmatch(rest)
 		if found == nil {
 			fail("Syntax error at %q", rest)
 		}
-		p.tokens = append(p.tokens, found[1])
+		tokens = append(tokens, found[1])
 		rest = strings.TrimSpace(rest[len(found[0]):])
 	}
-	return p
+	tokenised.Store(expression, tokens)
+	return tokens
 }
 
 // unused refuses names and values that no expression mentions, as AWS does.
