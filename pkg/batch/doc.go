@@ -15,6 +15,9 @@
 //	})
 //	lambda.Start(handler)
 //
+// task is the package of this module whose outcomes steer what becomes of a
+// record.
+//
 // The mapping needs FunctionResponseTypes: [ReportBatchItemFailures]; without
 // it Lambda ignores the response and deletes what failed.
 //
@@ -23,7 +26,8 @@
 // What becomes of a record, by source and by what its handler did. Standard
 // queues and FIFO queues have [Options.Visibility] and [Options.Reject] here;
 // streams, which are Kinesis and DynamoDB alike, are without and with
-// [Options.Isolate].
+// [Options.Isolate]. A stream's checkpoint is the record where Lambda goes on:
+// it and all that follow are delivered again.
 //
 //	              standard queue    FIFO queue         stream            stream, Isolate
 //	nil           deleted           deleted            done              done
@@ -41,7 +45,7 @@
 //	the record
 //	end of the    as error          as error           checkpoint        checkpoint
 //	batch's time
-//	deaf to it    as error, after   as error, after    checkpoint, after checkpoint, after
+//	ignores that  as error, after   as error, after    checkpoint, after checkpoint, after
 //	              half the margin   half the margin    half the margin   half the margin
 //	not begun     back at once      back when what it  behind the        behind the
 //	                                follows comes back checkpoint        checkpoint
@@ -90,7 +94,7 @@
 // A handler's panic fails its record alone; the stack goes to the log, never
 // into the error. The batch handler itself returns an error, upon which the
 // whole batch comes back, only for an event that it cannot read
-// ([event.ErrMalformed]) and for [ErrNoMessageID], when no response could say
+// ([event.ErrMalformed]) and for [ErrNoID], when no response could say
 // what failed.
 //
 // # Differences from Powertools

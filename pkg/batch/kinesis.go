@@ -16,9 +16,9 @@ import (
 //
 //	                          without Isolate      with Isolate
 //	nil                       done                 done
-//	error                     the stream waits     tried again, then isolated
-//	task.RetryAfter(d, err)   the stream waits     tried again after d, then isolated
-//	task.Permanent(err)       the stream waits     isolated at once
+//	error                     again from here     tried again, then isolated
+//	task.RetryAfter(d, err)   as error, without d  tried again after d, then isolated
+//	task.Permanent(err)       again from here     isolated at once
 //
 // Records of the same partition key are worked on in order, those of different
 // keys at once as far as [Options.Concurrency] allows; with a concurrency of 1
@@ -32,12 +32,12 @@ import (
 // meanwhile; other keys go on. Then it is isolated, and its key goes on without
 // it. It is never isolated because the time of the batch ran out, or because
 // ctx was canceled: then it counts as failed, and so it does when it cannot be
-// isolated. So a handler that takes longer than a whole batch may holds up its
-// shard; set [Options.Timeout], and MaximumRetryAttempts on the mapping.
+// isolated. So a handler that takes longer than a batch has time for holds up
+// its shard; set [Options.Timeout], and MaximumRetryAttempts on the mapping.
 //
 // See [Each] for panics and time-outs. The handler returns no error for the
 // failure of records; its errors are [event.ErrMalformed] and
-// [ErrNoMessageID]. Tumbling windows are not supported.
+// [ErrNoID]. Tumbling windows are not supported.
 func Kinesis(fn func(ctx context.Context, rec *event.KinesisRecord) error, opts *Options) Handler {
 	return kinesis.handler(fn, opts)
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/spillway-go/spillway/pkg/event"
 )
 
-// Options tunes the processing of batches. The zero value is ready to use.
+// Options tunes the processing of batches. The zero value is ready to use, and
+// what is negative counts as zero.
 type Options struct {
 	// Concurrency is how many records of one batch are worked on at once. They
 	// are begun in order. Defaults to 1: what one record needs of memory and
@@ -28,7 +29,7 @@ type Options struct {
 	// Defaults to none but the batch's own.
 	Timeout time.Duration
 	// Guard remembers how long records take, from batch to batch. Defaults to
-	// one for each processor that is built, and one for each call of [Each].
+	// one for each handler that is built, and one for each call of [Each].
 	Guard *Guard
 	// Visibility makes a failed message visible again after its backoff or its
 	// RetryAfter, and one that was not begun at once; in a FIFO queue the rest of
@@ -40,8 +41,8 @@ type Options struct {
 	// by SQS only; for streams see Isolate.
 	Reject Rejecter
 	// Backoff is how long a failed message stays hidden after it was received
-	// so many times (1 for the first). Defaults to full jitter up to 2 s,
-	// doubling up to 15 minutes.
+	// so many times (1 for the first). It needs Visibility. Defaults to full
+	// jitter up to 2 s, doubling up to 15 minutes.
 	Backoff func(receives int) time.Duration
 	// Isolate takes records out of a stream's way that fail for good, or too
 	// often, so that the records behind them are not held up. Without it the

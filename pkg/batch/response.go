@@ -8,10 +8,10 @@ import (
 	"github.com/spillway-go/spillway/pkg/event"
 )
 
-// ErrNoMessageID means that a record that failed has no id (a message id, or a
+// ErrNoID means that a record that failed has no id (a message id, or a
 // sequence number), so that no partial response can name it. Return the error:
 // the whole batch comes back.
-var ErrNoMessageID = errors.New("a failed record has no id")
+var ErrNoID = errors.New("a failed record has no id")
 
 // Response builds the partial batch response that names the failed messages of
 // a batch. Its list is never null and holds no id twice; every id in it is one
@@ -49,7 +49,7 @@ type response struct {
 func (r *response) add(id string) error {
 	switch {
 	case id == "":
-		return ErrNoMessageID
+		return ErrNoID
 	case r.ids[id]:
 		return nil
 	case r.ids == nil:

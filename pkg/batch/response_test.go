@@ -26,7 +26,7 @@ func TestResponse(t *testing.T) {
 		"twice in the batch, both":    {[]string{"a", "a"}, []int{0, 1}, `{"batchItemFailures":[{"itemIdentifier":"a"}]}`, nil},
 		"twice in the batch, one":     {[]string{"a", "b", "a"}, []int{2}, `{"batchItemFailures":[{"itemIdentifier":"a"}]}`, nil},
 		"without an id, succeeded":    {[]string{"", "b"}, []int{1}, `{"batchItemFailures":[{"itemIdentifier":"b"}]}`, nil},
-		"without an id, failed":       {[]string{"a", ""}, []int{0, 1}, "", batch.ErrNoMessageID},
+		"without an id, failed":       {[]string{"a", ""}, []int{0, 1}, "", batch.ErrNoID},
 		"an id that needs escapes":    {[]string{`a"\`}, []int{0}, `{"batchItemFailures":[{"itemIdentifier":"a\"\\"}]}`, nil},
 		"failed beyond the batch end": {[]string{"a"}, []int{5}, `{"batchItemFailures":[]}`, nil},
 	}

@@ -34,8 +34,11 @@ import (
 // is out of the way: its group goes on.
 //
 // The handler returns no error for the failure of messages; its errors are
-// [event.ErrMalformed] and [ErrNoMessageID].
+// [event.ErrMalformed] and [ErrNoID].
 func SQS(fn func(ctx context.Context, msg *event.SQSMessage) error, opts *Options) Handler {
+	if fn == nil {
+		panic("batch: nil handler")
+	}
 	o := opts.withDefaults()
 	return func(ctx context.Context, payload []byte) ([]byte, error) {
 		messages, err := event.SQS(payload)
@@ -170,7 +173,7 @@ func (b *sqsBatch) report(ctx context.Context) {
 	}
 	if notBegun > 0 {
 		b.opts.Logger.InfoContext(ctx, "messages handed back, not begun",
-			slog.Int("messages", notBegun), slog.Duration("expected", b.opts.Guard.Longest()))
+			slog.Int("messages", notBegun), slog.Duration("longest_record", b.opts.Guard.Longest()))
 	}
 }
 

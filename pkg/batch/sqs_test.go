@@ -222,7 +222,7 @@ func TestSQSRecordsWithoutAnID(t *testing.T) {
 		ev.Records[i].MessageId = ""
 	}
 	handler := call(batch.SQS(byBody, &batch.Options{Logger: quiet}))
-	if _, err := handler(t.Context(), ev); !errors.Is(err, batch.ErrNoMessageID) {
+	if _, err := handler(t.Context(), ev); !errors.Is(err, batch.ErrNoID) {
 		t.Errorf("got %v", err)
 	}
 	ev.Records = ev.Records[:2]
@@ -297,8 +297,8 @@ func TestSQSThroughLambda(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ event, want string }{
 		"no records": {`{"Records":[]}`, `{"batchItemFailures":[]}`},
-		"all good":   {`{"Records":[{"messageId":"a","body":"ok"}]}`, `{"batchItemFailures":[]}`},
-		"one bad":    {`{"Records":[{"messageId":"a","body":"ok"},{"messageId":"b","body":"panic"}]}`, `{"batchItemFailures":[{"itemIdentifier":"b"}]}`},
+		"all good":   {`{"Records":[{"eventSource":"aws:sqs","messageId":"a","body":"ok"}]}`, `{"batchItemFailures":[]}`},
+		"one bad":    {`{"Records":[{"eventSource":"aws:sqs","messageId":"a","body":"ok"},{"eventSource":"aws:sqs","messageId":"b","body":"panic"}]}`, `{"batchItemFailures":[{"itemIdentifier":"b"}]}`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -23,6 +23,9 @@ type stream[R any] struct {
 
 // handler is what [Kinesis] and [DynamoDB] return.
 func (s *stream[R]) handler(fn func(context.Context, *R) error, opts *Options) Handler {
+	if fn == nil {
+		panic("batch: nil handler")
+	}
 	o := opts.withDefaults()
 	timeout := o.Timeout
 	o.Timeout = 0 // it bounds each try, not all that is done with a record
@@ -171,8 +174,8 @@ func (b *streamBatch[R]) report(ctx context.Context, errs []error, first int) {
 				slog.String("code", task.FailureOf(err).Code), slog.Any("error", err))
 		}
 	}
-	b.opts.Logger.InfoContext(ctx, "the stream comes back", b.name(first),
-		slog.Int("not_begun", notBegun), slog.Int("done_again", again), slog.Duration("expected", b.opts.Guard.Longest()))
+	b.opts.Logger.InfoContext(ctx, "the stream goes on from this record", b.name(first),
+		slog.Int("not_begun", notBegun), slog.Int("done_again", again), slog.Duration("longest_record", b.opts.Guard.Longest()))
 }
 
 // goOnAt answers that record i is where Lambda is to go on. Should a later
@@ -186,7 +189,7 @@ func (b *streamBatch[R]) goOnAt(i int) ([]byte, error) {
 	}
 	var r response
 	if at < 0 {
-		return nil, fmt.Errorf("record %d of %d: %w of its own", i, len(b.records), ErrNoMessageID)
+		return nil, fmt.Errorf("record %d of %d: %w of its own", i, len(b.records), ErrNoID)
 	}
 	if err := r.add(b.sequence(&b.records[at])); err != nil {
 		return nil, fmt.Errorf("record %d of %d: %w", at, len(b.records), err)

@@ -104,7 +104,7 @@ func TestRepeatedSequenceNumbersSkipNothing(t *testing.T) {
 	} {
 		var records []string
 		for i, s := range strings.Split(tt.sequence, "") {
-			records = append(records, fmt.Sprintf(`{"kinesis":{"sequenceNumber":%q,"partitionKey":"k%d"}}`, strings.Trim(s, "-"), i))
+			records = append(records, fmt.Sprintf(`{"eventSource":"aws:kinesis","kinesis":{"sequenceNumber":%q,"partitionKey":"k%d"}}`, strings.Trim(s, "-"), i))
 		}
 		for concurrency := 1; concurrency <= 3; concurrency++ {
 			i := 0
@@ -123,7 +123,7 @@ func TestRepeatedSequenceNumbersSkipNothing(t *testing.T) {
 			if tt.want == "" {
 				want = ""
 			}
-			if string(answer) != want || (tt.want == "") != errors.Is(err, batch.ErrNoMessageID) {
+			if string(answer) != want || (tt.want == "") != errors.Is(err, batch.ErrNoID) {
 				t.Errorf("%s, %d fails: %s, %v; want %s", tt.sequence, tt.fails, answer, err, want)
 			}
 		}
@@ -440,7 +440,7 @@ func TestStreamLog(t *testing.T) {
 		})
 		for _, want := range []string{
 			`level=WARN msg="record failed" sequence_number=m-1 code=unlucky error="no luck"`,
-			`level=INFO msg="the stream comes back" sequence_number=m-1 not_begun=2 done_again=1`,
+			`level=INFO msg="the stream goes on from this record" sequence_number=m-1 not_begun=2 done_again=1`,
 		} {
 			if !strings.Contains(text.String(), want) {
 				t.Errorf("no %s in\n%s", want, text)

@@ -9,7 +9,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/internal/jsonscan"
 )
 
-// ErrMalformed is wrapped by the errors of this package.
+// ErrMalformed says that a payload is not the event that was expected.
 var ErrMalformed = errors.New("malformed event")
 
 // The eventSource of each kind of record
@@ -26,6 +26,7 @@ type reader struct {
 	jsonscan.Scanner
 	source string
 	size   int
+	known  bool // the record has said where it comes from
 }
 
 // newReader returns a reader of payload.
@@ -55,7 +56,13 @@ func (r *reader) records(record func()) error {
 			return
 		}
 		found = true
-		r.Array(record)
+		r.Array(func() {
+			r.known = false
+			record()
+			if !r.known { // such as one of SNS, which spells it EventSource
+				r.Fail(fmt.Errorf("%w: a record has no eventSource; the function expects batches from %s", ErrMalformed, r.source))
+			}
+		})
 	})
 	r.End()
 	switch {
@@ -72,6 +79,7 @@ func (r *reader) records(record func()) error {
 
 // from checks where a record comes from.
 func (r *reader) from() {
+	r.known = true
 	if source := r.Text(); source != r.source && r.Err() == nil {
 		r.Fail(fmt.Errorf("%w: a record is from %.40q; the function expects batches from %s", ErrMalformed, source, r.source))
 	}

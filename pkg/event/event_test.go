@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -23,8 +24,24 @@ func TestSamplesAgree(t *testing.T) {
 		agree(t, s)
 	}
 	for _, s := range odd {
-		agree(t, s)
+		for _, s := range fromEverywhere(s) {
+			agree(t, s)
+		}
 	}
+}
+
+var firstField = regexp.MustCompile(`\{("(?:messageId|body|attributes|messageAttributes|kinesis|dynamodb|userIdentity)":)`)
+
+// fromEverywhere returns an odd payload, and what it would be like if its
+// records said that they come from each of the sources.
+func fromEverywhere(s string) []string {
+	all := []string{s}
+	for source := range decoders {
+		if with := firstField.ReplaceAllString(s, `{"eventSource":"`+source+`",$1`); with != s {
+			all = append(all, with)
+		}
+	}
+	return all
 }
 
 // odd are payloads that no source sends, or hardly ever.
@@ -60,9 +77,13 @@ func TestErrors(t *testing.T) {
 	t.Parallel()
 	for source, decode := range decoders {
 		for payload, want := range map[string]string{
-			``:                                  "not valid JSON",
-			`{"Records":[{"x":}]}`:              "not valid JSON",
-			`{"Records":[]}x`:                   "not valid JSON",
+			``:                     "unexpected JSON",
+			`{"Records":[{"x":}]}`: "unexpected JSON",
+			`{"Records":[]}x`:      "unexpected JSON",
+			`{"Records":7}`:        "unexpected JSON: no [ at byte 11",
+			`{"Records":[{}]}`:     "has no eventSource; the function expects batches from " + source,
+			// SNS spells it so.
+			`{"Records":[{"EventSource":"aws:sns","Sns":{"Message":"x"}}]}`: "has no eventSource",
 			`{"detail":{}}`:                     "has no Records; the function expects batches from " + source,
 			`{"Records":[{"eventSource":"x"}]}`: `from "x"; the function expects batches from ` + source,
 		} {
@@ -113,7 +134,7 @@ func TestPayloadMayBeUsedAgain(t *testing.T) {
 
 func TestInvalidUTF8(t *testing.T) {
 	t.Parallel()
-	messages, err := event.SQS([]byte("{\"Records\":[{\"body\":\"a\xffb\"}]}"))
+	messages, err := event.SQS([]byte("{\"Records\":[{\"eventSource\":\"aws:sqs\",\"body\":\"a\xffb\"}]}"))
 	if err != nil || len(messages) != 1 || messages[0].Body != "a\uFFFDb" {
 		t.Errorf("%+v, %v", messages, err)
 	}
@@ -121,9 +142,14 @@ func TestInvalidUTF8(t *testing.T) {
 
 // FuzzEvents feeds all decoders, and what they lead to.
 func FuzzEvents(f *testing.F) {
-	for _, s := range append(samples, odd...) {
-		if len(s) < 10000 {
-			f.Add(s)
+	for _, s := range samples {
+		f.Add(s)
+	}
+	for _, s := range odd {
+		for _, s := range fromEverywhere(s) {
+			if len(s) < 10000 {
+				f.Add(s)
+			}
 		}
 	}
 	f.Fuzz(agree)

@@ -16,8 +16,9 @@ type Image string
 // Unmarshal stores the item in v as encoding/json would from plain JSON: every
 // attribute is a member, {"id":"a","n":1}. Numbers keep all their digits, so
 // decode those beyond a float64 into a [json.Number]. Binary values are base64
-// text, which a []byte field takes; sets are arrays. An empty image stores
-// nothing.
+// text, which a []byte field takes; sets are arrays. Tags are those of
+// encoding/json; dynamodbav means nothing here. An empty image stores nothing.
+// The error wraps [ErrMalformed], or is one of encoding/json.
 func (i Image) Unmarshal(v any) error {
 	if i == "" {
 		return nil

@@ -282,9 +282,8 @@ func accepted(tree any, source string, fields map[string]rule) bool {
 	if !ok {
 		return false
 	}
-	from := map[string]rule{"eventSource": func(v any) bool { return v == source }}
 	for _, r := range records {
-		if !object(false, from)(r) || !object(false, fields)(r) {
+		if m, _ := r.(map[string]any); m["eventSource"] != source || !object(false, fields)(r) {
 			return false
 		}
 	}

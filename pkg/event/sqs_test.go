@@ -67,7 +67,7 @@ func TestSQSOfAFIFOQueue(t *testing.T) {
 // Appending to one message's attributes must not reach the next one's.
 func TestAttributesKeepApart(t *testing.T) {
 	t.Parallel()
-	got, err := event.SQS([]byte(`{"Records":[{"messageAttributes":{"a":{"stringValue":"1"}}},{"messageAttributes":{"b":{"stringValue":"2"}}}]}`))
+	got, err := event.SQS([]byte(`{"Records":[{"eventSource":"aws:sqs","messageAttributes":{"a":{"stringValue":"1"}}},{"eventSource":"aws:sqs","messageAttributes":{"b":{"stringValue":"2"}}}]}`))
 	if err != nil || len(got) != 2 {
 		t.Fatal(got, err)
 	}

@@ -34,8 +34,10 @@ type permanentError struct{ error }
 
 func (e permanentError) Unwrap() error { return e.error }
 
-// Permanent marks err as one that no retry can mend: the task fails now,
-// whatever attempts are left, and leaves no dead letter. Permanent(nil) is nil.
+// Permanent marks err as one that no retry can mend. A task fails now, whatever
+// attempts are left, and leaves no dead letter: its row says why. In package
+// batch, which has no rows, the record goes to the dead-letter queue at once.
+// Permanent(nil) is nil.
 func Permanent(err error) error {
 	if err == nil {
 		return nil

@@ -367,7 +367,7 @@ func TestNoMessageID(t *testing.T) {
 		rec := p.sqs.Receive(tasks, 1)
 		rec[0].MessageId = ""
 		_, err := p.handler(p.ctx(), workqueuetest.Event(rec))
-		if err == nil || !strings.Contains(err.Error(), batch.ErrNoMessageID.Error()) {
+		if err == nil || !strings.Contains(err.Error(), batch.ErrNoID.Error()) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -66,7 +66,7 @@ func New(mux *task.Mux, table Table, queues Queues, opts *Options) *Worker {
 // source mapping with ReportBatchItemFailures. payload is the event's JSON; the
 // response names the messages that are to come back. It returns an error only
 // for what is no such event ([event.ErrMalformed]), and when a message has no
-// id to name it by ([batch.ErrNoMessageID]).
+// id to name it by ([batch.ErrNoID]).
 //
 // When ctx has a deadline, it answers before that. When ctx is canceled, no
 // further handler begins, and what has been done is still settled.

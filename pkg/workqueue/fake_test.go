@@ -46,7 +46,7 @@ func (f *fakeSQS) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ .
 	}
 	f.sent = append(f.sent, types.SendMessageBatchRequestEntry{
 		MessageBody: in.MessageBody, MessageAttributes: in.MessageAttributes, DelaySeconds: in.DelaySeconds,
-		MessageGroupId: in.MessageGroupId, MessageSystemAttributes: in.MessageSystemAttributes,
+		MessageGroupId: in.MessageGroupId, MessageDeduplicationId: in.MessageDeduplicationId, MessageSystemAttributes: in.MessageSystemAttributes,
 	})
 	return &sqs.SendMessageOutput{}, nil
 }

@@ -48,7 +48,7 @@ func (o *Options) withDefaults() Options {
 	return d
 }
 
-// Queue sends to one standard SQS queue and changes its messages' visibility.
+// Queue sends to one SQS queue, standard or FIFO, and changes its messages' visibility.
 // It is safe for concurrent use.
 type Queue struct {
 	api  API

@@ -2,6 +2,8 @@ package workqueue
 
 import (
 	"context"
+	"crypto/rand"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -25,12 +27,23 @@ func (q *Queue) Send(ctx context.Context, msg Outgoing) error {
 // an [*EntryError] tells the last refusal. When a whole call fails, the
 // client's retries included, that is the outcome of each of its messages. A
 // message without a confirmation may nevertheless be on the queue.
+//
+// A FIFO queue, known by its name, gets a fresh deduplication id for each
+// message: SQS would drop, without a word, a copy that has the id of its
+// original within five minutes
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html).
+// A message without a group is then its own. Delays are for the whole queue
+// there, so one with a delay is an [*InvalidError].
 func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 	errs := make([]error, len(msgs))
 	pending := make([]int, 0, len(msgs))
 	sizes := make([]int, len(msgs))
+	once := q.deduplicationIDs(len(msgs))
 	for i := range msgs {
-		if errs[i] = msgs[i].check(q.opts.MaxBytes); errs[i] == nil {
+		if errs[i] = msgs[i].check(q.opts.MaxBytes); errs[i] == nil && q.fifo() && msgs[i].Delay > 0 {
+			errs[i] = &InvalidError{Reason: "a FIFO queue takes no delay for a message"}
+		}
+		if errs[i] == nil {
 			sizes[i] = msgs[i].Size()
 			pending = append(pending, i)
 		}
@@ -45,7 +58,8 @@ func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 				MessageBody:             &m.Body,
 				MessageAttributes:       m.Attributes,
 				MessageSystemAttributes: m.system(),
-				MessageGroupId:          m.group(),
+				MessageGroupId:          m.group(once[i]),
+				MessageDeduplicationId:  once[i],
 				DelaySeconds:            ceilSeconds(m.Delay, MaxDelay),
 			})
 			return err
@@ -59,7 +73,8 @@ func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 					MessageBody:             &m.Body,
 					MessageAttributes:       m.Attributes,
 					MessageSystemAttributes: m.system(),
-					MessageGroupId:          m.group(),
+					MessageGroupId:          m.group(once[i]),
+					MessageDeduplicationId:  once[i],
 					DelaySeconds:            ceilSeconds(m.Delay, MaxDelay),
 				})
 			}
@@ -77,9 +92,25 @@ func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 	return errs
 }
 
-func (o *Outgoing) group() *string {
+// fifo reports whether the queue is a FIFO queue.
+func (q *Queue) fifo() bool { return strings.HasSuffix(q.url, ".fifo") }
+
+// deduplicationIDs returns an id for each of n messages, which every attempt to
+// send it has; nil for a standard queue.
+func (q *Queue) deduplicationIDs(n int) []*string {
+	ids := make([]*string, n)
+	if q.fifo() {
+		for i := range ids {
+			ids[i] = aws.String(rand.Text())
+		}
+	}
+	return ids
+}
+
+// group is the message's group. If it has none it is alone.
+func (o *Outgoing) group(alone *string) *string {
 	if o.Group == "" {
-		return nil
+		return alone
 	}
 	return aws.String(Group(o.Group))
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -329,4 +330,57 @@ func TestSendBatchStopsWithItsContext(t *testing.T) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
+}
+
+// SQS drops what has the deduplication id of another message, so each has its
+// own, the same however often it has to be sent.
+func TestSendToAFIFOQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tried := map[string][]string{}
+		fake := &fakeSQS{}
+		q := workqueue.New(spy{fake, tried}, queueURL+".fifo", nil)
+		fake.entry = func(body string) *types.BatchResultErrorEntry {
+			if body == "b" {
+				return refused("InternalError", false)
+			}
+			return nil
+		}
+		for i, err := range q.SendBatch(t.Context(), []workqueue.Outgoing{
+			{Body: "a", Group: "tenant"}, {Body: "b", Group: "tenant"}, {Body: "c"}, {Body: "d", Delay: time.Second},
+		}) {
+			if _, invalid := errors.AsType[*workqueue.InvalidError](err); invalid != (i == 3) {
+				t.Errorf("message %d: %v", i, err)
+			}
+		}
+		groups, ids := map[string]string{}, map[string]string{}
+		for _, m := range fake.sent {
+			groups[*m.MessageBody] = aws.ToString(m.MessageGroupId)
+			ids[aws.ToString(m.MessageDeduplicationId)] = *m.MessageBody
+		}
+		if len(ids) != 3 || ids[""] != "" || groups["a"] != "tenant" || groups["b"] != "tenant" || groups["c"] == "" || groups["c"] == "tenant" {
+			t.Errorf("groups %v, ids %v", groups, ids)
+		}
+		if same := slices.Compact(slices.Clone(tried["b"])); len(tried["b"]) != 2 || len(same) != 1 {
+			t.Errorf("the ids of one message: %v", tried["b"])
+		}
+	})
+}
+
+// spy notes the deduplication ids of every attempt.
+type spy struct {
+	*fakeSQS
+	tried map[string][]string // by body
+}
+
+func (s spy) SendMessage(ctx context.Context, in *sqs.SendMessageInput, opts ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
+	s.tried[*in.MessageBody] = append(s.tried[*in.MessageBody], aws.ToString(in.MessageDeduplicationId))
+	return s.fakeSQS.SendMessage(ctx, in, opts...)
+}
+
+func (s spy) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInput, opts ...func(*sqs.Options)) (*sqs.SendMessageBatchOutput, error) {
+	for _, e := range in.Entries {
+		s.tried[*e.MessageBody] = append(s.tried[*e.MessageBody], aws.ToString(e.MessageDeduplicationId))
+	}
+	return s.fakeSQS.SendMessageBatch(ctx, in, opts...)
 }

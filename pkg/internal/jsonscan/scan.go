@@ -33,7 +33,7 @@ import (
 const maxDepth = 10000
 
 // ErrSyntax is wrapped by every error of a [Scanner].
-var ErrSyntax = errors.New("not valid JSON")
+var ErrSyntax = errors.New("unexpected JSON")
 
 // Scanner reads one text. Make one with [New] or [Scanner.Reset]; it is not
 // safe for concurrent use, and must not be copied.
