@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 
 func run(ctx context.Context, m *testing.M) (code int, err error) {
 	if endpoint = os.Getenv("SPILLWAY_TEST_ENDPOINT"); endpoint != "" {
+		defer context.AfterFunc(ctx, func() { os.Exit(130) })()
 		return m.Run(), nil
 	}
 	checkout, err := localaws.Open(nil)

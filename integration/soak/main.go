@@ -48,8 +48,8 @@ func parse(args []string) (settings, error) {
 	var set settings
 	fs := flag.NewFlagSet("soak", flag.ContinueOnError)
 	fs.IntVar(&set.tasks, "tasks", 20_000, "how many tasks to hand in, at least 100")
-	fs.DurationVar(&set.over, "time", 2*time.Minute, "how long to take for it; they are handed in over five sixths of it")
-	fs.IntVar(&set.httpEvery, "http", 4, "hand every so manieth task in by HTTP, 1 for all, 0 for the first only; the others go through pkg/intake in this process")
+	fs.DurationVar(&set.over, "time", 2*time.Minute, "how long it should take: tasks are handed in over five sixths of it, and what is still out after a kill comes back after that, so a short run takes longer")
+	fs.IntVar(&set.httpEvery, "http", 4, "hand in every `n`th task by HTTP, 1 for all, 0 for the first only; the others go through pkg/intake in this process")
 	fs.IntVar(&set.kills, "kills", 2, "how often worker processes are killed in the middle of work")
 	fs.Uint64Var(&set.seed, "seed", 0, "repeat the plan of another run (default: by the clock)")
 	fs.Usage = func() {
@@ -187,7 +187,7 @@ func (w *watch) strikes(ctx context.Context, r *receiver, set settings, submitte
 			return fmt.Errorf("kill the workers: %w", err)
 		}
 		w.struck(k)
-		say(out, "%5.0f s  killed %d workers, with %d deliveries under way", time.Since(w.began).Seconds(), k.processes, k.lost)
+		say(out, "%5.0f s  kill: %d workers, deliveries under way: %d; their tasks come back when lease and visibility timeout are over", time.Since(w.began).Seconds(), k.processes, k.lost)
 	}
 	return nil
 }

@@ -92,10 +92,10 @@ func (e *evidence) memory(f *figures) {
 		return
 	}
 	early, late := longest.thirds()
-	f.add("resident memory", "first %.1f, last %.1f MiB of the worker that lived %.0f s (%.1f in its first third, %.1f in its last)",
-		mib(longest.resident[0]), mib(longest.resident[len(longest.resident)-1]), longest.to.Sub(longest.from).Seconds(), mib(early), mib(late))
-	f.add("", "max %.1f MiB of all %d workers; %d lived %s and were judged: the last third may exceed the first by %.0f %% and %.0f MiB",
-		mib(most), len(e.lives), judged, warm, (growth-1)*100, mib(slack))
+	f.add("resident memory", "%.1f → %.1f MiB, first to last third of the worker that lived longest, %.0f s",
+		mib(early), mib(late), longest.to.Sub(longest.from).Seconds())
+	f.add("", "at most %.1f MiB; growth above %.0f %% and %.0f MiB fails (held for %d of %d workers, those that lived %s)",
+		mib(most), (growth-1)*100, mib(slack), judged, len(e.lives), warm)
 }
 
 // print writes the figures as a table.

@@ -11,6 +11,12 @@ import (
 // follow. Its handler was not called, so this is no attempt at it.
 var ErrNotBegun = errors.New("the record was not begun")
 
+// unbegun reports whether err is the batch's own word that a record was not
+// begun. A handler's error may wrap another batch's.
+func unbegun(err error) bool {
+	return err == ErrNotBegun //nolint:errorlint // the very value, not what wraps it
+}
+
 // ErrAbandoned is wrapped by the outcome of a record whose handler had not
 // returned when the batch had to. It has the code [task.CodeTimeout].
 var ErrAbandoned = errors.New("the handler did not return in time")

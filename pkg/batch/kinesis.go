@@ -32,8 +32,11 @@ import (
 // meanwhile; other keys go on. Then it is isolated, and its key goes on without
 // it. It is never isolated because the time of the batch ran out, or because
 // ctx was canceled: then it counts as failed, and so it does when it cannot be
-// isolated. So a handler that takes longer than a batch has time for holds up
-// its shard; set [Options.Timeout], and MaximumRetryAttempts on the mapping.
+// isolated. So a record whose tries, with the pauses between them, take longer
+// than a batch has time for holds up its shard, until the mapping's
+// MaximumRetryAttempts or MaximumRecordAge ends that: set those, keep
+// [Options.Timeout] and IsolateAfter small, and isolate by task.Permanent what
+// a long RetryAfter would not mend.
 //
 // See [Each] for panics and time-outs. The handler returns no error for the
 // failure of records; its errors are [event.ErrMalformed] and

@@ -50,8 +50,9 @@ type Options struct {
 	// by Kinesis and DynamoDB only.
 	Isolate Isolator
 	// IsolateAfter is how often a record of a stream is tried within one batch
-	// before it is isolated; a permanent error needs one try. Used with Isolate
-	// only. Defaults to 3.
+	// before it is isolated; a permanent error needs one try. All tries and the
+	// pauses between them have to fit into the time of one batch, for the next
+	// one counts anew. Used with Isolate only. Defaults to 3.
 	IsolateAfter int
 	// Logger receives failures, and panics with their stacks. Defaults to
 	// [slog.Default].

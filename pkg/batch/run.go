@@ -76,15 +76,24 @@ func (c *crew) run(ctx context.Context, n int) []error {
 	return c.errs
 }
 
-// start fills the slots.
+// start begins the first records.
 func (c *crew) start(slots int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.places = c.fewPlaces[:]; slots > len(c.places) {
+	if c.places = c.fewPlaces[:]; slots != len(c.places) {
 		c.places = make([]place, slots)
 	}
-	now := time.Now()
-	for k := range slots {
+	c.fill(time.Now())
+}
+
+// fill sets slots to work in the places that are free, as far as records may
+// begin. Places stay free while the guard is careful, and while records wait
+// for others. mu must be held.
+func (c *crew) fill(now time.Time) {
+	for k := range c.places {
+		if c.places[k].busy {
+			continue
+		}
 		if !c.take(k, now) {
 			return
 		}
@@ -161,11 +170,19 @@ func (c *crew) finish(k int, err error) bool {
 		return false
 	}
 	c.settle(k, now, err)
-	if c.take(k, now) {
-		return true
+	if !c.take(k, now) {
+		c.slots.Done()
+		return false
 	}
-	c.slots.Done()
-	return false
+	c.fill(now)
+	return true
+}
+
+// over reports whether the batch has ended without those that still work.
+func (c *crew) over() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // settle records an outcome. mu must be held.

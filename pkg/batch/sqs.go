@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -146,8 +147,8 @@ func (b *sqsBatch) repeats() bool {
 // returns what is left of the error. ctx is the batch's: a rejection may use
 // the margin that a handler may not.
 func (b *sqsBatch) reject(ctx context.Context, msg *event.SQSMessage, err error) error {
-	if err == nil || b.opts.Reject == nil || !task.IsPermanent(err) {
-		return err
+	if err == nil || b.opts.Reject == nil || !task.IsPermanent(err) || b.crew.over() {
+		return err // once the batch is over, the message has been named as failed
 	}
 	if rejectErr := b.opts.Reject.Reject(ctx, msg, err); rejectErr != nil {
 		return errors.Join(err, rejectErr)
@@ -162,7 +163,7 @@ func (b *sqsBatch) report(ctx context.Context) {
 	for k, err := range b.errs {
 		switch {
 		case err == nil:
-		case errors.Is(err, ErrNotBegun):
+		case unbegun(err):
 			notBegun++
 		default:
 			msg := b.message(k)
@@ -183,6 +184,11 @@ func (b *sqsBatch) hide(ctx context.Context) {
 	if b.opts.Visibility == nil {
 		return
 	}
+	defer func() { // it is a courtesy: the messages come back without it
+		if v := recover(); v != nil {
+			b.opts.Logger.ErrorContext(ctx, "changing visibilities panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+	}()
 	var changes []Visibility
 	var ids []string
 	groups := map[string]time.Duration{} // when a FIFO group comes back
@@ -220,7 +226,7 @@ func (b *sqsBatch) hide(ctx context.Context) {
 
 // delay returns how long a failed message stays hidden.
 func (b *sqsBatch) delay(msg *event.SQSMessage, err error) time.Duration {
-	if errors.Is(err, ErrNotBegun) {
+	if unbegun(err) {
 		return 0
 	}
 	if d, ok := task.RetryDelay(err); ok {

@@ -149,6 +149,9 @@ func pauseAfter(attempts int) time.Duration {
 // its error. ctx is the batch's: isolation may use the margin that a handler
 // may not.
 func (b *streamBatch[R]) isolate(ctx context.Context, i, attempts int, cause error) error {
+	if b.crew.over() { // Lambda has been told to go on here
+		return cause
+	}
 	rec := b.record(&b.records[i])
 	rec.Attempts = attempts
 	if err := b.opts.Isolate.Isolate(ctx, &rec, cause); err != nil {
@@ -167,7 +170,7 @@ func (b *streamBatch[R]) report(ctx context.Context, errs []error, first int) {
 		case err == nil && i > first:
 			again++
 		case err == nil:
-		case errors.Is(err, ErrNotBegun):
+		case unbegun(err):
 			notBegun++
 		default:
 			b.opts.Logger.WarnContext(ctx, "record failed", b.name(i),

@@ -86,7 +86,7 @@ func (d *Deliverer) Deliver(ctx context.Context, in Input) (Result, error) {
 		return Result{}, task.Permanent(err)
 	}
 
-	defer d.refreshing(sending)()
+	defer d.refreshing(ctx)()
 	start := time.Now()
 	// Straight to the transport: no redirects, no cookies, and no errors that
 	// quote the URL, all of which an http.Client brings.

@@ -50,6 +50,9 @@ func (o *SecretOptions) withDefaults() SecretOptions {
 const (
 	// fetchTimeout bounds one read, the SDK's retries included.
 	fetchTimeout = 5 * time.Second
+	// refreshTimeout bounds one read ahead of time: a delivery that has its
+	// answer waits no longer for it.
+	refreshTimeout = time.Second
 	// retryStale and retryEmpty are the pauses after a failed read: long while
 	// an old value serves, short while deliveries fail for want of one.
 	retryStale = 10 * time.Second
@@ -130,8 +133,9 @@ func (s *SecretsManager) due(now time.Time) bool {
 	return s.secrets != nil && s.age(now) >= s.opts.TTL/2 && !now.Before(s.retryAt) && s.inflight == nil
 }
 
-// Refresh reads the secret before anybody has to wait for it, if it is due. A
-// failure is logged; the value that is there goes on serving.
+// Refresh reads the secret before anybody has to wait for it, if it is due,
+// within a second. A failure is logged, and not repeated for some seconds; the
+// value that is there goes on serving.
 func (s *SecretsManager) Refresh(ctx context.Context) {
 	s.mu.Lock()
 	if !s.due(wallClock()) {
@@ -141,6 +145,8 @@ func (s *SecretsManager) Refresh(ctx context.Context) {
 	done := make(chan struct{})
 	s.inflight = done
 	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
+	defer cancel()
 	_, _ = s.refresh(ctx, done) // it logs what the value that is there hides
 }
 
@@ -153,14 +159,14 @@ func (s *SecretsManager) refresh(ctx context.Context, done chan struct{}) ([]Sec
 		close(done)
 	}()
 	secrets, err := s.fetch(ctx)
-	if err != nil && ctx.Err() != nil {
-		// The caller gave up. That says nothing about the secret: whoever
-		// waits reads it next.
-		return nil, context.Cause(ctx)
-	}
-
 	s.mu.Lock()
 	now := wallClock()
+	if err != nil && ctx.Err() != nil && !s.usable(now) {
+		// The caller gave up. That says nothing about the secret: whoever
+		// waits reads it next.
+		s.mu.Unlock()
+		return nil, context.Cause(ctx)
+	}
 	s.err = err
 	if err == nil {
 		s.secrets, s.fetched, s.retryAt = secrets, now, time.Time{}

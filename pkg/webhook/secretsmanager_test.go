@@ -339,3 +339,34 @@ func TestSecretsAreReadAhead(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A Secrets Manager that hangs costs a delivery a second now and then, not
+// every delivery its time-out.
+func TestSecretsReadAheadIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := &logs{}
+		api := &fakeSecrets{}
+		api.set(document(currentKey, ""), nil)
+		s := NewSecretsManager(api, "hooks", &SecretOptions{Logger: l.logger()})
+		keys(t, s)
+		time.Sleep(3 * time.Minute)
+		api.delay = time.Hour
+		d := New(s, &Options{Timeout: 500 * time.Millisecond, Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			time.Sleep(20 * time.Millisecond)
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})})
+		for n, want := range []time.Duration{time.Second, 20 * time.Millisecond, 20 * time.Millisecond} {
+			start := time.Now()
+			if _, err := d.Deliver(inTask(t.Context(), 1), Input{URL: "https://example.com", Event: "e", Payload: []byte(`1`)}); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(start); took != want {
+				t.Errorf("delivery %d took %v, want %v", n, took, want)
+			}
+		}
+		if api.count() != 2 || !strings.Contains(l.String(), "the old one still signs") {
+			t.Errorf("%d reads; %s", api.count(), l)
+		}
+	})
+}
