@@ -19,7 +19,7 @@ var payloads = []struct {
 	name string
 	make func(r *events.SQSMessage)
 }{
-	// As in AWS's documentation, about 0.8 KB
+	// As in AWS's documentation, about 0.6 KB
 	// (https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html).
 	{"plain", func(r *events.SQSMessage) { r.Body = "Test message." }},
 	// A task on its way through Spillway, about 1.8 KB: a body that is JSON, so
