@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/awsproxy"
 	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/client"
@@ -142,6 +143,7 @@ func seed() uint64 {
 
 func connect(ctx context.Context, endpoint string) error {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint),
+		config.WithHTTPClient(app.HTTPClient(0)),
 		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/logging"
 
+	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/localaws"
 )
 
@@ -93,7 +94,7 @@ func size(t *testing.T, name string, otherwise int) int {
 // a killed worker's connection breaks.
 func clients(endpoint string) (*dynamodb.Client, *sqs.Client, error) {
 	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint),
-		config.WithLogger(logging.Nop{}), config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
+		config.WithHTTPClient(app.HTTPClient(0)), config.WithLogger(logging.Nop{}), config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithCredentialsProvider(aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("test", "test", ""))))
 	if err != nil {
 		return nil, nil, err

@@ -90,8 +90,9 @@ func start(ctx context.Context) (_ *stack, err error) {
 
 func (s *stack) connect(ctx context.Context, endpoint, proxyURL string) (err error) {
 	keys := credentials.NewStaticCredentialsProvider("test", "test", "")
-	direct := aws.Config{Region: region, BaseEndpoint: &endpoint, Credentials: keys}
-	counted := aws.Config{Region: region, BaseEndpoint: &proxyURL, Credentials: keys}
+	calls := app.HTTPClient(0)
+	direct := aws.Config{HTTPClient: calls, Region: region, BaseEndpoint: &endpoint, Credentials: keys}
+	counted := aws.Config{HTTPClient: calls, Region: region, BaseEndpoint: &proxyURL, Credentials: keys}
 	s.tables, s.queues = dynamodb.NewFromConfig(direct), sqs.NewFromConfig(direct)
 	if s.api, err = client.New(s.out["ApiUrl"], &client.Options{Credentials: keys, Region: region}); err != nil {
 		return err

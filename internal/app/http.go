@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
@@ -23,8 +24,10 @@ const callTimeout = 5 * time.Second
 // (https://github.com/aws/aws-sdk-go-v2/issues/2737). Read has no such flaw.
 type httpClient struct{ sdk *awshttp.BuildableClient }
 
-func newHTTPClient() httpClient {
-	return httpClient{awshttp.NewBuildableClient().WithTimeout(callTimeout)}
+// HTTPClient returns a client for the SDK that does not break calls which took
+// effect. timeout bounds one exchange; 0 means no bound but the context's.
+func HTTPClient(timeout time.Duration) aws.HTTPClient {
+	return httpClient{awshttp.NewBuildableClient().WithTimeout(timeout)}
 }
 
 // Do sends a request.

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -43,7 +44,7 @@ type worker struct {
 }
 
 func main() {
-	cfg, err := config.LoadDefaultConfig(context.Background())
+	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithHTTPClient(app.HTTPClient(5*time.Second)))
 	if err != nil {
 		slog.Error("init", slog.Any("error", err))
 		os.Exit(1)
