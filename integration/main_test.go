@@ -143,12 +143,12 @@ func seed() uint64 {
 
 func connect(ctx context.Context, endpoint string) error {
 	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint),
-		config.WithHTTPClient(app.HTTPClient(0)),
 		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
 	if err != nil {
 		return err
 	}
+	cfg.HTTPClient = app.HTTPClient(0)
 	stack.cfg = cfg
 	stack.tables, stack.queues = dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
 	stack.lambdas, stack.secrets = lambda.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)

@@ -94,10 +94,11 @@ func size(t *testing.T, name string, otherwise int) int {
 // a killed worker's connection breaks.
 func clients(endpoint string) (*dynamodb.Client, *sqs.Client, error) {
 	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint),
-		config.WithHTTPClient(app.HTTPClient(0)), config.WithLogger(logging.Nop{}), config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
+		config.WithLogger(logging.Nop{}), config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
 		config.WithCredentialsProvider(aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider("test", "test", ""))))
 	if err != nil {
 		return nil, nil, err
 	}
+	cfg.HTTPClient = app.HTTPClient(0)
 	return dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg), nil
 }

@@ -44,11 +44,12 @@ type worker struct {
 }
 
 func main() {
-	cfg, err := config.LoadDefaultConfig(context.Background(), config.WithHTTPClient(app.HTTPClient(5*time.Second)))
+	cfg, err := config.LoadDefaultConfig(context.Background())
 	if err != nil {
 		slog.Error("init", slog.Any("error", err))
 		os.Exit(1)
 	}
+	cfg.HTTPClient = app.HTTPClient(5 * time.Second)
 	w := &worker{
 		tables: dynamodb.NewFromConfig(cfg), table: os.Getenv("EFFECTS_TABLE"),
 		name: os.Getenv("NAME"), failed: map[order]bool{},
