@@ -42,12 +42,15 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test unit fuzz integration coldstart test-auth test-localstack soak cover
+.PHONY: test unit bench fuzz integration coldstart test-auth test-localstack soak cover
 test: unit integration ## unit tests, then the black-box suite on a local AWS of its own
 
 unit: go-ready ## unit tests with the race detector, in random order
 	@test -n "$(RACE)" || echo "no C compiler: the unit tests run without the race detector"
 	@$(TOOL) gotestsum --format pkgname -- $(RACE) -shuffle=on ./...
+
+bench: go-ready ## what a record and a message cost in time and allocations (docs/performance.md)
+	@go test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),100ms) ./pkg/batch ./pkg/workqueue
 
 fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=FuzzSubmit]
 	@tools/fuzz $(ARGS)
