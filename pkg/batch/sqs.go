@@ -46,7 +46,7 @@ func SQS(fn func(ctx context.Context, msg *event.SQSMessage) error, opts *Option
 		if err != nil {
 			return nil, err
 		}
-		b := sqsBatch{opts: &o, fn: fn, messages: messages, window: newWindow(ctx, o.Margin)}
+		b := sqsBatch{crew: crew{opts: &o, window: newWindow(ctx, o.Margin)}, fn: fn, messages: messages}
 		return b.run(ctx)
 	}
 }
@@ -54,9 +54,7 @@ func SQS(fn func(ctx context.Context, msg *event.SQSMessage) error, opts *Option
 // sqsBatch is one batch on its way through [SQS].
 type sqsBatch struct {
 	crew     crew
-	opts     *Options
 	fn       func(context.Context, *event.SQSMessage) error
-	window   window
 	messages []event.SQSMessage
 	fifo     bool
 	// Where each message's outcome is, and whose call each outcome comes from;
@@ -72,7 +70,7 @@ func (b *sqsBatch) run(ctx context.Context) ([]byte, error) {
 	if b.calls != nil {
 		n = len(b.calls)
 	}
-	b.crew.opts, b.crew.window, b.crew.work = b.opts, b.window, b
+	b.crew.work = b
 	if b.fifo = n > 0 && strings.HasSuffix(b.messages[0].QueueARN, ".fifo"); b.fifo {
 		b.crew.lanes = newLanes(n, func(k int) string { return b.message(k).GroupID })
 	}
@@ -147,13 +145,13 @@ func (b *sqsBatch) repeats() bool {
 // returns what is left of the error. ctx is the batch's: a rejection may use
 // the margin that a handler may not.
 func (b *sqsBatch) reject(ctx context.Context, msg *event.SQSMessage, err error) error {
-	if err == nil || b.opts.Reject == nil || !task.IsPermanent(err) || b.crew.over() {
+	if err == nil || b.crew.opts.Reject == nil || !task.IsPermanent(err) || b.crew.over() {
 		return err // once the batch is over, the message has been named as failed
 	}
-	if rejectErr := b.opts.Reject.Reject(ctx, msg, err); rejectErr != nil {
+	if rejectErr := b.crew.opts.Reject.Reject(ctx, msg, err); rejectErr != nil {
 		return errors.Join(err, rejectErr)
 	}
-	b.opts.Logger.WarnContext(ctx, "message rejected", slog.String("message_id", msg.MessageID), slog.Any("error", err))
+	b.crew.opts.Logger.WarnContext(ctx, "message rejected", slog.String("message_id", msg.MessageID), slog.Any("error", err))
 	return nil
 }
 
@@ -167,26 +165,26 @@ func (b *sqsBatch) report(ctx context.Context) {
 			notBegun++
 		default:
 			msg := b.message(k)
-			b.opts.Logger.WarnContext(ctx, "message failed",
+			b.crew.opts.Logger.WarnContext(ctx, "message failed",
 				slog.String("message_id", msg.MessageID), slog.Int("receives", max(msg.ReceiveCount, 1)),
 				slog.String("code", task.FailureOf(err).Code), slog.Any("error", err))
 		}
 	}
 	if notBegun > 0 {
-		b.opts.Logger.InfoContext(ctx, "messages handed back, not begun",
-			slog.Int("messages", notBegun), slog.Duration("longest_record", b.opts.Guard.Longest()))
+		b.crew.opts.Logger.InfoContext(ctx, "messages handed back, not begun",
+			slog.Int("messages", notBegun), slog.Duration("longest_record", b.crew.opts.Guard.Longest()))
 	}
 }
 
 // hide sets when the failed messages come back. A change that fails is logged
 // only: that message comes back when the visibility timeout ends.
 func (b *sqsBatch) hide(ctx context.Context) {
-	if b.opts.Visibility == nil {
+	if b.crew.opts.Visibility == nil {
 		return
 	}
 	defer func() { // it is a courtesy: the messages come back without it
 		if v := recover(); v != nil {
-			b.opts.Logger.ErrorContext(ctx, "changing visibilities panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			b.crew.opts.Logger.ErrorContext(ctx, "changing visibilities panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	var changes []Visibility
@@ -211,14 +209,14 @@ func (b *sqsBatch) hide(ctx context.Context) {
 	if len(changes) == 0 {
 		return
 	}
-	if b.window.limited {
+	if b.crew.window.limited {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, b.window.last)
+		ctx, cancel = context.WithDeadline(ctx, b.crew.window.last)
 		defer cancel()
 	}
-	for k, err := range b.opts.Visibility.ChangeVisibility(ctx, changes) {
+	for k, err := range b.crew.opts.Visibility.ChangeVisibility(ctx, changes) {
 		if err != nil && k < len(ids) {
-			b.opts.Logger.WarnContext(ctx, "visibility not changed, the message comes back later",
+			b.crew.opts.Logger.WarnContext(ctx, "visibility not changed, the message comes back later",
 				slog.String("message_id", ids[k]), slog.Any("error", err))
 		}
 	}
@@ -232,5 +230,5 @@ func (b *sqsBatch) delay(msg *event.SQSMessage, err error) time.Duration {
 	if d, ok := task.RetryDelay(err); ok {
 		return d
 	}
-	return max(b.opts.Backoff(max(msg.ReceiveCount, 1)), 0)
+	return max(b.crew.opts.Backoff(max(msg.ReceiveCount, 1)), 0)
 }

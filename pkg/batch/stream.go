@@ -35,7 +35,7 @@ func (s *stream[R]) handler(fn func(context.Context, *R) error, opts *Options) H
 			return nil, err
 		}
 		b := streamBatch[R]{
-			stream: s, opts: &o, timeout: timeout, fn: fn, records: records, window: newWindow(ctx, o.Margin),
+			stream: s, crew: crew{opts: &o, window: newWindow(ctx, o.Margin), halt: true}, timeout: timeout, fn: fn, records: records,
 		}
 		return b.run(ctx)
 	}
@@ -45,16 +45,14 @@ func (s *stream[R]) handler(fn func(context.Context, *R) error, opts *Options) H
 type streamBatch[R any] struct {
 	*stream[R]
 	crew    crew
-	opts    *Options
 	timeout time.Duration
 	fn      func(context.Context, *R) error
-	window  window
 	records []R
 }
 
 func (b *streamBatch[R]) run(ctx context.Context) ([]byte, error) {
-	b.crew.opts, b.crew.window, b.crew.work, b.crew.halt = b.opts, b.window, b, true
-	if b.opts.Concurrency > 1 { // else all are one lane anyway
+	b.crew.work = b
+	if b.crew.opts.Concurrency > 1 { // else all are one lane anyway
 		b.crew.lanes = newLanes(len(b.records), func(i int) string { return b.key(&b.records[i]) })
 	}
 	errs := b.crew.run(ctx, len(b.records))
@@ -75,10 +73,10 @@ func (b *streamBatch[R]) do(ctx, recordCtx context.Context, i int) error {
 	for attempts := 1; ; attempts++ {
 		begun := time.Now()
 		err := b.try(recordCtx, i)
-		if err == nil || b.opts.Isolate == nil || b.cutShort(recordCtx, err) {
+		if err == nil || b.crew.opts.Isolate == nil || b.cutShort(recordCtx, err) {
 			return err
 		}
-		if task.IsPermanent(err) || attempts >= b.opts.IsolateAfter {
+		if task.IsPermanent(err) || attempts >= b.crew.opts.IsolateAfter {
 			return b.isolate(ctx, i, attempts, err)
 		}
 		pause, asked := task.RetryDelay(err)
@@ -86,7 +84,7 @@ func (b *streamBatch[R]) do(ctx, recordCtx context.Context, i int) error {
 			pause = pauseAfter(attempts)
 		}
 		took := time.Since(begun)
-		b.opts.Guard.observe(took)
+		b.crew.opts.Guard.observe(took)
 		if !b.wait(recordCtx, pause, took) {
 			return err
 		}
@@ -112,7 +110,7 @@ const lastMoments = 50 * time.Millisecond
 // cutShort reports whether err may be due to the end of the batch, its time or
 // its context, rather than to the record.
 func (b *streamBatch[R]) cutShort(ctx context.Context, err error) bool {
-	if ctx.Err() == nil && b.window.allows(time.Now(), lastMoments) {
+	if ctx.Err() == nil && b.crew.window.allows(time.Now(), lastMoments) {
 		return false
 	}
 	return !task.IsPermanent(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
@@ -121,7 +119,7 @@ func (b *streamBatch[R]) cutShort(ctx context.Context, err error) bool {
 // wait lets d pass. It reports whether there is time for that, and then for a
 // try that takes as long as the last one.
 func (b *streamBatch[R]) wait(ctx context.Context, d, try time.Duration) bool {
-	if !b.window.allows(time.Now().Add(d), try) {
+	if !b.crew.window.allows(time.Now().Add(d), try) {
 		return false
 	}
 	timer := time.NewTimer(d)
@@ -154,10 +152,10 @@ func (b *streamBatch[R]) isolate(ctx context.Context, i, attempts int, cause err
 	}
 	rec := b.record(&b.records[i])
 	rec.Attempts = attempts
-	if err := b.opts.Isolate.Isolate(ctx, &rec, cause); err != nil {
+	if err := b.crew.opts.Isolate.Isolate(ctx, &rec, cause); err != nil {
 		return errors.Join(cause, err)
 	}
-	b.opts.Logger.WarnContext(ctx, "record isolated", b.name(i), slog.Int("attempts", attempts),
+	b.crew.opts.Logger.WarnContext(ctx, "record isolated", b.name(i), slog.Int("attempts", attempts),
 		slog.String("code", task.FailureOf(cause).Code), slog.Any("error", cause))
 	return nil
 }
@@ -173,12 +171,12 @@ func (b *streamBatch[R]) report(ctx context.Context, errs []error, first int) {
 		case unbegun(err):
 			notBegun++
 		default:
-			b.opts.Logger.WarnContext(ctx, "record failed", b.name(i),
+			b.crew.opts.Logger.WarnContext(ctx, "record failed", b.name(i),
 				slog.String("code", task.FailureOf(err).Code), slog.Any("error", err))
 		}
 	}
-	b.opts.Logger.InfoContext(ctx, "the stream goes on from this record", b.name(first),
-		slog.Int("not_begun", notBegun), slog.Int("done_again", again), slog.Duration("longest_record", b.opts.Guard.Longest()))
+	b.crew.opts.Logger.InfoContext(ctx, "the stream goes on from this record", b.name(first),
+		slog.Int("not_begun", notBegun), slog.Int("done_again", again), slog.Duration("longest_record", b.crew.opts.Guard.Longest()))
 }
 
 // goOnAt answers that record i is where Lambda is to go on. Should a later

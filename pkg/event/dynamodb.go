@@ -57,7 +57,8 @@ func (c *Change) StreamRecord() StreamRecord {
 // (https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html). The changes
 // share nothing with payload, which may be used again.
 func DynamoDB(payload []byte) ([]Change, error) {
-	r := changeReader{reader: newReader(payload, sourceDynamoDB)}
+	var r changeReader
+	r.open(payload, sourceDynamoDB)
 	if err := r.records(r.change); err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func DynamoDB(payload []byte) ([]Change, error) {
 const timeToLive = "dynamodb.amazonaws.com"
 
 type changeReader struct {
-	*reader
+	reader
 	all []Change
 }
 

@@ -29,13 +29,6 @@ type reader struct {
 	known  bool // the record has said where it comes from
 }
 
-// newReader returns a reader of payload.
-func newReader(payload []byte, source string) *reader {
-	var r reader
-	r.open(payload, source)
-	return &r
-}
-
 // open begins to read payload. It copies it: Lambda's runtime client uses its
 // buffer again, while a handler that was given up may still run.
 func (r *reader) open(payload []byte, source string) {

@@ -40,7 +40,8 @@ func (r *KinesisRecord) StreamRecord() StreamRecord {
 // (https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html). The records
 // share nothing with payload, which may be used again.
 func Kinesis(payload []byte) ([]KinesisRecord, error) {
-	r := kinesisReader{reader: newReader(payload, sourceKinesis)}
+	var r kinesisReader
+	r.open(payload, sourceKinesis)
 	if err := r.records(r.record); err != nil {
 		return nil, err
 	}
@@ -50,7 +51,7 @@ func Kinesis(payload []byte) ([]KinesisRecord, error) {
 // kinesisReader gathers records. The data of all of them lies in one buffer,
 // which is large enough for whatever the payload can hold.
 type kinesisReader struct {
-	*reader
+	reader
 	all     []KinesisRecord
 	data    []byte
 	encoded []byte // the data of one record in base64; used again for the next
