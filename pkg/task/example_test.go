@@ -226,6 +226,22 @@ func ExampleCleanText() {
 	// a very…
 }
 
+// Two failures that differ in an id only are one problem.
+func ExampleFingerprint() {
+	for _, message := range []string{
+		`order 4711: Get "https://shop.example/stock/17": connection refused by 10.0.3.17:443`,
+		`order 4712: Get "https://shop.example/stock/8": connection refused by 10.0.9.2:443`,
+		`order 4713 is unknown`,
+	} {
+		f := task.FailureOf(errors.New(message))
+		fmt.Println(task.Fingerprint("order.place", f), task.NormalizeMessage(f.Message))
+	}
+	// Output:
+	// eab478e42ec4f403 order #: Get #: connection refused by #
+	// eab478e42ec4f403 order #: Get #: connection refused by #
+	// aea1c6ef74dbda0c order # is unknown
+}
+
 // What can be a type, a tenant or a key, a priority.
 func ExampleLegalType() {
 	fmt.Println(task.LegalType("letter.send"), task.LegalType("Letter"))

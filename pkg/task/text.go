@@ -21,14 +21,22 @@ func CleanText(s string, limit int) string {
 	if len(clean) <= limit {
 		return clean
 	}
-	cut := max(limit-len("…"), 0)
-	for cut > 0 && !utf8.RuneStart(clean[cut]) {
+	if limit < len("…") {
+		return cutText(clean, limit)
+	}
+	return cutText(clean, limit-len("…")) + "…"
+}
+
+// cutText returns at most limit bytes of s, cut at a character border.
+func cutText(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	cut := max(limit, 0)
+	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}
-	if limit < len("…") {
-		return clean[:cut]
-	}
-	return clean[:cut] + "…"
+	return s[:cut]
 }
 
 // VisibleASCII reports whether s is 1 to limit visible ASCII characters: what

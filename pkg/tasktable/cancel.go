@@ -63,7 +63,8 @@ func (t *Table) cancelStatement(r *Row, now time.Time) statement {
 		}}
 	}
 	return statement{id: r.ID, update: &dynamodb.UpdateItemInput{
-		UpdateExpression:         aws.String("SET #status = :canceled, fence = :next, settled = :next, claimable_at = :never, finished_at = :now, expires_at = :ttl"),
+		UpdateExpression: aws.String("SET #status = :canceled, fence = :next, settled = :next, claimable_at = :never, finished_at = :now, expires_at = :ttl " +
+			"REMOVE failure_shard, failure_key"), // it is no failure any more
 		ConditionExpression:      aws.String("fence = :fence AND #status = :status AND claimable_at = :claimable"),
 		ExpressionAttributeNames: map[string]string{"#status": attrStatus},
 		ExpressionAttributeValues: item{

@@ -150,42 +150,18 @@ func (t *Table) Charge(ctx context.Context, r *Row) error {
 }
 
 // Rerun gives a claimed row the run of a replay that did not get to its own
-// write: attempts count from 0 again. If a worker vanished before, the row goes
+// write: attempts count from 0 again, and it is no plan's. If a worker vanished before, the row goes
 // on saying so: settled stays as it is, so that a release after a lost answer
 // finds it as it was read.
 func (t *Table) Rerun(ctx context.Context, r *Row, run int) error {
-	_, err := t.fenced(ctx, r, "SET #run = :run, attempts = :zero, replays = :replays", item{
+	_, err := t.fenced(ctx, r, "SET #run = :run, attempts = :zero, replays = :replays REMOVE #history, plan_id", item{
 		":run": num(run), ":zero": num(0), ":replays": num(r.Replays + 1),
-	}, map[string]string{"#run": attrRun})
+	}, map[string]string{"#run": attrRun, "#history": attrHistory})
 	if err != nil {
 		return fmt.Errorf("rerun task %s: %w", r.ID, err)
 	}
-	r.Run, r.Attempts, r.Replays = run, 0, r.Replays+1
+	r.Run, r.Attempts, r.Replays, r.History, r.PlanID = run, 0, r.Replays+1, nil, ""
 	return nil
-}
-
-// Replay queues a dead-lettered or failed task, or one whose lease lapsed,
-// again for the given run, which must be above the row's. It reports whether
-// the task now waits in that run, by this call or by an earlier one whose
-// answer was lost; a task that succeeded, expired or was canceled stays as it is.
-func (t *Table) Replay(ctx context.Context, id string, run int) (bool, error) {
-	now := time.Now().UnixMilli()
-	a := t.executeOne(ctx, statement{id: id, update: &dynamodb.UpdateItemInput{
-		UpdateExpression: aws.String("SET #status=:queued, #run=:run, fence=fence+:one, settled=fence+:one, attempts=:zero, " +
-			"replays=if_not_exists(replays,:zero)+:one, claimable_at=:zero REMOVE finished_at, #error, #result, result_ref"),
-		ConditionExpression: aws.String("#run < :run AND (#status IN (:dead, :failed) OR (#status = :running AND claimable_at < :now))"),
-		ExpressionAttributeNames: map[string]string{
-			"#status": attrStatus, "#run": attrRun, "#error": attrError, "#result": attrResult,
-		},
-		ExpressionAttributeValues: item{
-			":queued": str(string(task.Queued)), ":run": num(run), ":one": num(1), ":zero": num(0), ":now": num(now),
-			":dead": str(string(task.DeadLettered)), ":failed": str(string(task.Failed)), ":running": str(string(task.Running)),
-		},
-	}})
-	if a.err != nil {
-		return false, fmt.Errorf("replay: %w", a.err)
-	}
-	return a.done || a.row != nil && a.row.Run == run && a.row.Status == task.Queued, nil
 }
 
 // Renewal is what [Table.Renew] writes beside the lease.

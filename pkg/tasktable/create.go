@@ -27,6 +27,8 @@ type Draft struct {
 	Input    json.RawMessage // compact JSON
 	Deadline time.Time
 	Delay    time.Duration // not to be claimed before
+
+	CallbackURL string // where to tell the end of the task; nowhere when empty
 }
 
 // NewID returns a task id: a ULID, so that ids sort by creation time. Its random
@@ -40,7 +42,7 @@ var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.R
 func (t *Table) row(n Draft, now time.Time) (*Row, bool) {
 	r := &Row{
 		ID: n.ID, Tenant: n.Tenant, Type: n.Type, Status: task.Queued, Priority: n.Priority, Run: 1,
-		Deadline: n.Deadline.UnixMilli(), Input: n.Input,
+		Deadline: n.Deadline.UnixMilli(), Input: n.Input, CallbackURL: n.CallbackURL,
 		// A task that nobody ever looks at is kept as long after its
 		// deadline as one that ended there.
 		ExpiresAt: n.Deadline.Add(t.opts.Retention).Unix(),

@@ -21,6 +21,16 @@
 // and one to settle, no read, and one write for the listing index. Claims and
 // settlements of a batch share one BatchExecuteStatement call each.
 //
+// # Failures
+//
+// A row keeps the failed attempts of its run ([Row.History]) and, once it has
+// failed for good, a record of why ([Settlement.Explained]). A sparse index
+// lists what is dead-lettered or failed by fingerprint and time
+// ([Table.Failures]). Only failures have these attributes: a task that succeeds
+// at once pays nothing for them, one that fails a write of the index, and
+// another when it leaves the state. [Table.ReplayAll] queues such tasks again,
+// 25 a call, so that a plan can be sent twice and takes effect once.
+//
 // # Errors
 //
 // Conditions of the protocol are values ([ErrNotFound], [ErrFinished],

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -317,6 +319,131 @@ func ExampleTable_Replay() {
 	// true <nil>
 	// run 2 attempt 1 replays 1
 	// <nil> run 3
+}
+
+// dead lets the last attempt at a task fail, with all that a worker keeps of it.
+func dead(ctx context.Context, table *tasktable.Table, id, code string) {
+	row, failure := claim(ctx, table, id), task.Failure{Code: code, Message: "shop.example answered 503"}
+	s := tasktable.DeadLetter(row, failure).Explained(task.Fingerprint(row.Type, failure), json.RawMessage(`{"code":"`+code+`"}`))
+	table.Settle(ctx, []tasktable.Settlement{s})
+}
+
+// A failure is settled with its history and its record, under a fingerprint.
+func ExampleSettlement_Explained() {
+	ctx := context.Background()
+	table := tasktabletest.NewTable(nil)
+	id := create(ctx, table)
+	first := tasktable.Retry(claim(ctx, table, id), task.Failure{Code: "timeout"}, time.Now().Add(-time.Second))
+	table.Settle(ctx, []tasktable.Settlement{first})
+
+	failure := task.Failure{Code: "http_503", Message: "shop.example answered 503"}
+	s := tasktable.DeadLetter(claim(ctx, table, id), failure)
+	report, _ := json.Marshal(map[string]any{"code": failure.Code, "failed_at": task.At(s.At()), "history": s.History()})
+	table.Settle(ctx, []tasktable.Settlement{s.Explained(task.Fingerprint("report.build", failure), report)})
+
+	row, _ := table.GetConsistent(ctx, id)
+	for _, a := range row.History {
+		fmt.Println("attempt", a.Attempt, "failed with", a.Code)
+	}
+	fmt.Println(row.Fingerprint, len(row.Report) > 0)
+	// Output:
+	// attempt 1 failed with timeout
+	// attempt 2 failed with http_503
+	// 9cf9baff4f262adf true
+}
+
+// The failed tasks, without receiving a single dead letter.
+func ExampleTable_Failures() {
+	ctx := context.Background()
+	table := tasktabletest.NewTable(nil)
+	for _, code := range []string{"http_503", "timeout", "http_503"} {
+		dead(ctx, table, create(ctx, table), code)
+	}
+
+	count := map[string]int{}
+	q := tasktable.FailureQuery{Status: task.DeadLettered, Limit: 2}
+	for {
+		page, err := table.Failures(ctx, q)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, e := range page.Entries {
+			count[e.Type+" "+e.Fingerprint]++
+		}
+		if q.Cursor = page.Cursor; q.Cursor == "" {
+			break
+		}
+	}
+	for _, problem := range slices.Sorted(maps.Keys(count)) {
+		fmt.Println(problem, count[problem])
+	}
+	// Output:
+	// report.build 9cf9baff4f262adf 2
+	// report.build d9f6bc24d047e453 1
+}
+
+// A plan whose answers were lost is sent again, and no task is queued twice.
+func ExampleTable_ReplayAll() {
+	ctx := context.Background()
+	table := tasktabletest.NewTable(nil)
+	a, b, done := create(ctx, table), create(ctx, table), create(ctx, table)
+	dead(ctx, table, a, "http_503")
+	dead(ctx, table, b, "http_503")
+	table.Settle(ctx, []tasktable.Settlement{tasktable.Succeed(claim(ctx, table, done), nil)})
+
+	plan := []tasktable.ReplayRequest{{ID: a, Run: 2, PlanID: "p1"}, {ID: b, Run: 2, PlanID: "p1"}, {ID: done, Run: 2, PlanID: "p1"}}
+	for range 2 {
+		for _, r := range table.ReplayAll(ctx, plan) {
+			fmt.Println(r.Done, r.Row.Status, "replays:", r.Row.Replays, r.Err)
+		}
+	}
+	// The same task in another plan: the row names the first one.
+	r := table.ReplayFor(ctx, tasktable.ReplayRequest{ID: a, Run: 2, PlanID: "p2"})
+	fmt.Println(r.Done, r.Row.PlanID)
+	// Output:
+	// true queued replays: 1 <nil>
+	// true queued replays: 1 <nil>
+	// false succeeded replays: 0 <nil>
+	// true queued replays: 1 <nil>
+	// true queued replays: 1 <nil>
+	// false succeeded replays: 0 <nil>
+	// false p1
+}
+
+// Dead letters that are put aside are not listed, until they are put back.
+func ExampleTable_Unlist() {
+	ctx := context.Background()
+	table := tasktabletest.NewTable(nil)
+	id := create(ctx, table)
+	dead(ctx, table, id, "http_503")
+	listed := func() []tasktable.FailureEntry {
+		page, err := table.Failures(ctx, tasktable.FailureQuery{Status: task.DeadLettered})
+		if err != nil {
+			fmt.Println(err)
+		}
+		return page.Entries
+	}
+
+	entries := listed()
+	errs := table.Unlist(ctx, entries)
+	fmt.Println(len(entries), len(listed()), errs)
+	errs = table.Relist(ctx, entries)
+	fmt.Println(len(listed()), errs)
+	// Output:
+	// 1 0 [<nil>]
+	// 1 [<nil>]
+}
+
+// Many tasks at once, by id.
+func ExampleTable_Rows() {
+	ctx := context.Background()
+	table := tasktabletest.NewTable(nil)
+	a, b := create(ctx, table), create(ctx, table)
+
+	rows, err := table.Rows(ctx, []string{a, b, tasktable.NewID()})
+	fmt.Println(len(rows), rows[a].Status, err)
+	// Output: 2 queued <nil>
 }
 
 // The attempt at a task whose last worker vanished is counted before it

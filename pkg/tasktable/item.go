@@ -35,6 +35,14 @@ const (
 	attrProgress    = "progress"
 	attrState       = "state"
 	attrCancel      = "cancel_requested" // present only when requested
+	attrCallbackURL = "callback_url"     // absent when there is none
+	attrHistory     = "history"          // absent when no attempt of this run has failed
+	attrPlanID      = "plan_id"          // present only when this run is a plan's replay
+
+	// Only what is failed or dead-lettered has these.
+	attrFailure      = "failure"
+	attrFailureShard = "failure_shard"
+	attrFailureKey   = "failure_key"
 
 	// Attributes of the other items.
 	attrData    = "data"
@@ -63,6 +71,9 @@ func (r *Row) item() item {
 	if r.Priority == task.Bulk {
 		it[attrPriority] = str(string(r.Priority))
 	}
+	if r.CallbackURL != "" {
+		it[attrCallbackURL] = str(r.CallbackURL)
+	}
 	if r.InputRef != "" {
 		it[attrInputRef] = str(r.InputRef)
 	} else {
@@ -85,8 +96,10 @@ func parseRow(it item) *Row {
 		Deadline: number(it, attrDeadline), StartedAt: number(it, attrStartedAt), FinishedAt: number(it, attrFinishedAt),
 		Input: raw(it, attrInput), InputRef: text(it, attrInputRef), Result: raw(it, attrResult),
 		ResultRef: text(it, attrResultRef), State: raw(it, attrState), CancelRequested: it[attrCancel] != nil,
+		CallbackURL: text(it, attrCallbackURL), PlanID: text(it, attrPlanID), Report: raw(it, attrFailure),
 		size: itemSize(it),
 	}
+	r.Fingerprint, _ = parseFailureKey(text(it, attrFailureKey))
 	if p := text(it, attrPriority); p != "" {
 		r.Priority = task.Priority(p)
 	}
@@ -101,6 +114,9 @@ func parseRow(it item) *Row {
 		if json.Unmarshal([]byte(s), r.Progress) != nil {
 			r.Progress = nil
 		}
+	}
+	if s := text(it, attrHistory); s != "" && json.Unmarshal([]byte(s), &r.History) != nil {
+		r.History = nil
 	}
 	return r
 }
@@ -153,7 +169,7 @@ func itemSize(it item) int {
 func toJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // a Failure or an Advance: strings and numbers only
+		panic(err) // a Failure, an Advance or a history: strings, numbers and times of this age only
 	}
 	return string(b)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,7 @@ func (t *Table) look(ctx context.Context, id string, r *Row) (*Row, error) {
 }
 
 func (t *Table) read(ctx context.Context, id string, consistent bool) (*Row, error) {
-	if created(id).IsZero() {
+	if !isID(id) {
 		return nil, nil // not the id of a task: nothing to ask for
 	}
 	out, err := t.client.GetItem(ctx, &dynamodb.GetItemInput{TableName: &t.name, Key: key(id), ConsistentRead: &consistent})
@@ -191,7 +192,7 @@ func (t *Table) newest(ctx context.Context, tenant, before string, n int) ([]str
 	for s := range shards {
 		g.Go(func() error {
 			out, err := t.client.Query(ctx, &dynamodb.QueryInput{
-				TableName: &t.name, IndexName: aws.String(indexName), ScanIndexForward: aws.Bool(false),
+				TableName: &t.name, IndexName: aws.String(tenantIndex), ScanIndexForward: aws.Bool(false),
 				Limit:                  aws.Int32(int32(n)), //nolint:gosec // a page and one, at most 101
 				KeyConditionExpression: aws.String("tenant_shard = :shard AND id < :before"),
 				ExpressionAttributeValues: item{
@@ -213,6 +214,31 @@ func (t *Table) newest(ctx context.Context, tenant, before string, n int) ([]str
 	all := slices.Concat(found[:]...)
 	slices.SortFunc(all, func(a, b string) int { return strings.Compare(b, a) })
 	return all[:min(len(all), n)], nil
+}
+
+// maxKeys is DynamoDB's limit for one BatchGetItem.
+const maxKeys = 100
+
+// Rows reads many rows by id: one call for 100 of them, eventually consistent.
+// Overdue ones are written as expired on the way, as by [Table.Get]. What there
+// is no task for, or none any more, is not in the answer. Results that lie in
+// an item of their own are left out.
+func (t *Table) Rows(ctx context.Context, ids []string) (map[string]*Row, error) {
+	known := make([]string, 0, len(ids))
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		if (len(known) == 0 || known[len(known)-1] != id) && isID(id) {
+			known = append(known, id)
+		}
+	}
+	all := make(map[string]*Row, len(known))
+	for chunk := range slices.Chunk(known, maxKeys) {
+		rows, err := t.rows(ctx, chunk)
+		if err != nil {
+			return nil, fmt.Errorf("read tasks: %w", err)
+		}
+		maps.Copy(all, rows)
+	}
+	return all, nil
 }
 
 // rows reads up to 100 rows by id, as every reader sees them.

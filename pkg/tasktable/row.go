@@ -37,6 +37,14 @@ type Row struct {
 	Progress        *task.Advance
 	State           json.RawMessage // last checkpoint
 	CancelRequested bool
+	CallbackURL     string         // where to tell the end of the task; empty without one
+	History         []task.Attempt // the latest failed attempts of this run, at most 10
+	PlanID          string         // of the replay that this run is; empty if it is none's
+
+	// What a failed or dead-lettered task has beside its error, if it was
+	// settled with [Settlement.Explained].
+	Report      json.RawMessage // the failure record
+	Fingerprint string          // as the index of failures has it
 
 	// Charged is true when the current attempt has been counted before it
 	// began (see [Table.Charge]). It is not stored.
@@ -55,6 +63,9 @@ func created(id string) time.Time {
 	}
 	return ulid.Time(parsed.Time()).UTC()
 }
+
+// isID reports whether a task can have this id.
+func isID(id string) bool { return !created(id).IsZero() }
 
 // Vanished reports whether the claim before the current one was never settled:
 // its worker crashed or ran into its time-out.
@@ -127,8 +138,11 @@ func (r *Row) Task() task.Task {
 // tenantShard is the partition of the listing index that a task is in. It
 // holds the tenant, which the row therefore does not repeat.
 func tenantShard(tenant, id string) string {
-	return tenant + "#" + string(rune('0'+id[len(id)-1]%shards))
+	return tenant + "#" + shardOf(id)
 }
+
+// shardOf is the last part of the partition of an index that a task is in.
+func shardOf(id string) string { return string(rune('0' + id[len(id)-1]%shards)) }
 
 func tenantOf(tenantShard string) string {
 	if i := strings.LastIndexByte(tenantShard, '#'); i >= 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,12 +21,15 @@ import (
 // Release count an attempt, unless it was charged before.
 type Settlement struct {
 	row         *Row
+	at          time.Time
 	to          task.Status
 	attempts    int
 	settled     int64
 	result      json.RawMessage
 	failure     *task.Failure
 	claimableAt int64
+	report      json.RawMessage
+	fingerprint string
 	// unlessCanceled makes the settlement a cancel when one was requested.
 	unlessCanceled bool
 }
@@ -39,8 +43,33 @@ func (s Settlement) Uncounted() Settlement {
 
 // settlement is what all of them share.
 func settlement(r *Row, to task.Status) Settlement {
-	return Settlement{row: r, to: to, attempts: r.Counted(), settled: r.Fence, claimableAt: Never}
+	return Settlement{row: r, at: time.Now(), to: to, attempts: r.Counted(), settled: r.Fence, claimableAt: Never}
 }
+
+// Explained is a [Fail] or [DeadLetter] whose row says more than its error: the
+// failure record, as JSON, and the fingerprint under which [Table.Failures]
+// lists the task (see [task.Fingerprint]). Other settlements stay as they are.
+func (s Settlement) Explained(fingerprint string, report json.RawMessage) Settlement {
+	if listed(s.to) {
+		s.fingerprint, s.report = fingerprint, report
+	}
+	return s
+}
+
+// History are the latest failed attempts of this run, at most 10, the one that
+// the settlement counts included. An attempt whose worker vanished is not
+// among them: nobody was left to say when it ended.
+func (s Settlement) History() []task.Attempt {
+	h := s.row.History
+	if s.failure != nil && s.attempts == s.row.Counted() {
+		h = append(slices.Clone(h), task.Attempt{Attempt: s.attempts, At: task.At(s.at), Code: s.failure.Code})
+	}
+	return h[max(0, len(h)-maxHistory):]
+}
+
+// At is when the settlement was made, which is what it writes as the time of
+// the end and of the attempt.
+func (s Settlement) At() time.Time { return s.at }
 
 // Row is the claimed row that the settlement ends.
 func (s Settlement) Row() *Row { return s.row }
@@ -180,7 +209,6 @@ type assignment struct {
 // settleStatement writes a settlement in both forms. All values are literal,
 // so that a repetition after a lost answer writes the same.
 func (t *Table) settleStatement(ctx context.Context, s *Settlement) (statement, error) {
-	now := time.Now()
 	set := []assignment{
 		{attrStatus, str(string(s.to))}, {attrSettled, num(s.settled)}, {attrClaimableAt, num(s.claimableAt)},
 	}
@@ -189,34 +217,48 @@ func (t *Table) settleStatement(ctx context.Context, s *Settlement) (statement, 
 	}
 	if s.to.Finished() {
 		kept := t.opts.Retention
-		if s.to == task.Failed || s.to == task.DeadLettered {
-			kept = max(kept, minFailedRetention)
+		expires := s.at.Add(kept)
+		if listed(s.to) {
+			// As long as a dead letter can be replayed, and then up to its end.
+			expires = s.at.Add(max(kept, minFailedRetention))
+			if due := time.UnixMilli(s.row.Deadline).Add(kept); due.After(expires) {
+				expires = due
+			}
 		}
-		set = append(set, assignment{attrFinishedAt, num(now.UnixMilli())}, assignment{attrExpiresAt, num(now.Add(kept).Unix())})
+		set = append(set, assignment{attrFinishedAt, num(s.at.UnixMilli())}, assignment{attrExpiresAt, num(expires.Unix())})
 	}
 	if s.failure != nil {
 		set = append(set, assignment{attrError, str(toJSON(s.failure))})
+		if h := s.History(); len(h) > 0 {
+			set = append(set, assignment{attrHistory, str(toJSON(h))})
+		}
+	}
+	if s.report != nil {
+		set = append(set, assignment{attrFailure, str(string(s.report))})
+	}
+	if s.fingerprint != "" {
+		set = append(set, assignment{attrFailureShard, str(failureShard(s.to, s.row.ID))}, assignment{attrFailureKey, str(failureKey(s.fingerprint, s.at))})
 	}
 	if s.result != nil {
-		a, err := t.placeResult(ctx, s, now)
+		a, err := t.placeResult(ctx, s)
 		if err != nil {
 			return statement{}, err
 		}
 		set = append(set, a)
 	}
-	return t.fencedStatement(s, set, now), nil
+	return t.fencedStatement(s, set, time.Now()), nil
 }
 
 // placeResult decides where a result goes: the row, or an item of its own,
 // which is then written.
-func (t *Table) placeResult(ctx context.Context, s *Settlement, now time.Time) (assignment, error) {
+func (t *Table) placeResult(ctx context.Context, s *Settlement) (assignment, error) {
 	if s.row.size+rowReserve+len(s.result) <= rowLimit {
 		return assignment{attrResult, str(string(s.result))}, nil
 	}
 	// The fence in its name keeps a late worker from overwriting the result
 	// of a newer one.
 	ref := s.row.ID + "#result-" + strconv.FormatInt(s.row.Fence, 10)
-	if err := t.putData(ctx, ref, s.result, now.Add(t.opts.Retention).Unix()); err != nil {
+	if err := t.putData(ctx, ref, s.result, s.at.Add(t.opts.Retention).Unix()); err != nil {
 		return assignment{}, err
 	}
 	return assignment{attrResultRef, str(ref)}, nil

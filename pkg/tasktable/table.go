@@ -18,6 +18,10 @@ var (
 	ErrLost = errors.New("the task has changed hands")
 	// ErrTooLarge: a result or archive entry beyond what an item can hold.
 	ErrTooLarge = errors.New("too large to store")
+	// ErrNoPlan: a replay that is to be known again needs the id of its plan.
+	ErrNoPlan = errors.New("the replay names no plan")
+	// ErrCursor: a listing of failures has no page with this cursor.
+	ErrCursor = errors.New("no page has this cursor")
 )
 
 const (
@@ -40,10 +44,14 @@ const (
 	// maxItem is what one item of its own may hold; DynamoDB's limit is 400 KB.
 	maxItem = 390_000
 
-	indexName = "by_tenant"
-	// Shards spread one tenant's listing over this many index partitions,
-	// each good for 1,000 writes a second.
+	tenantIndex  = "by_tenant"
+	failureIndex = "by_failure"
+	// Shards spread one tenant's listing, and the failures of one state, over
+	// this many index partitions, each good for 1,000 writes a second.
 	shards = 4
+
+	// maxHistory is how many failed attempts a row keeps.
+	maxHistory = 10
 )
 
 // Options tunes a [Table]. The zero value is ready to use.

@@ -20,19 +20,18 @@ func (s *shift) reject(ctx context.Context, jobs []*job, code, reason string) {
 	if len(jobs) == 0 {
 		return
 	}
-	failures := make([]task.Failure, len(jobs))
-	attempts := make([]int, len(jobs))
+	records := make([]workqueue.FailureRecord, len(jobs))
 	for i, j := range jobs {
-		failures[i], attempts[i] = task.Failure{Code: code, Message: cmp.Or(j.refusal, reason)}, j.rec.ReceiveCount
+		records[i] = workqueue.NewFailure(ctx, task.Failure{Code: code, Message: cmp.Or(j.refusal, reason)}, j.rec.ReceiveCount)
 	}
-	for i, err := range s.sendLetters(ctx, jobs, failures, attempts) {
+	for i, err := range s.sendLetters(ctx, jobs, records) {
 		id := slog.String("message_id", jobs[i].rec.MessageID)
 		if err != nil {
 			s.log.ErrorContext(ctx, "message not rejected", id, slog.Any("error", err))
 			jobs[i].back(outageWait)
 			continue
 		}
-		s.log.WarnContext(ctx, "message rejected", id, slog.String("code", code), slog.String("reason", failures[i].Message))
+		s.log.WarnContext(ctx, "message rejected", id, slog.String("code", code), slog.String("reason", records[i].Message))
 		s.rejected++
 		jobs[i].ack()
 	}
@@ -45,12 +44,12 @@ func (s *shift) rejectAbsent(ctx context.Context, jobs []*job) {
 
 // sendLetters sends the dead letters of messages and returns one outcome for
 // each. What a letter cannot carry is archived before.
-func (s *shift) sendLetters(ctx context.Context, jobs []*job, failures []task.Failure, attempts []int) []error {
+func (s *shift) sendLetters(ctx context.Context, jobs []*job, records []workqueue.FailureRecord) []error {
 	errs := make([]error, len(jobs))
 	var letters []workqueue.Outgoing
 	var index []int
 	for i, j := range jobs {
-		letter, dropped := workqueue.DeadLetter(j.rec, workqueue.NewFailure(ctx, failures[i], attempts[i]), j.run())
+		letter, dropped := workqueue.DeadLetter(j.rec, records[i], j.run())
 		if len(dropped) > 0 {
 			if errs[i] = s.archive(ctx, j.rec.MessageID, dropped); errs[i] != nil {
 				continue

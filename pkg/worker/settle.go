@@ -9,6 +9,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
 // settle writes verdicts to the table, in one call, and decides what becomes
@@ -21,6 +22,7 @@ func (s *shift) settle(ctx context.Context, verdicts []verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		s.decide(v)
+		s.explain(ctx, v)
 		s.logVerdict(ctx, v)
 		switch v.step {
 		case drop:
@@ -50,11 +52,11 @@ func (s *shift) bury(ctx context.Context, verdicts []*verdict) {
 	if len(verdicts) == 0 {
 		return
 	}
-	jobs, failures, attempts := make([]*job, len(verdicts)), make([]task.Failure, len(verdicts)), make([]int, len(verdicts))
+	jobs, records := make([]*job, len(verdicts)), make([]workqueue.FailureRecord, len(verdicts))
 	for i, v := range verdicts {
-		jobs[i], failures[i], attempts[i] = v.job, v.failure(), v.attempts()
+		jobs[i], records[i] = v.job, v.record
 	}
-	for i, err := range s.sendLetters(ctx, jobs, failures, attempts) {
+	for i, err := range s.sendLetters(ctx, jobs, records) {
 		if err != nil {
 			s.log.ErrorContext(ctx, "dead letter not sent", slog.String("task_id", jobs[i].row.ID), slog.Any("error", err))
 			v := verdicts[i]
@@ -78,6 +80,7 @@ func (s *shift) write(ctx context.Context, verdicts []*verdict) (aside []*job) {
 		v := verdicts[i]
 		if r.IsTooLarge() && v.step == succeed {
 			v.step, v.err = fail, errTooLarge
+			s.explain(ctx, v)
 			s.logVerdict(ctx, v)
 			tooLarge = append(tooLarge, v)
 		} else if s.settled(ctx, v, settlements[i], r) {
@@ -131,8 +134,12 @@ func (s *shift) logVerdict(ctx context.Context, v *verdict) {
 		if f.Code == task.CodeInvalidInput {
 			f.Message = "" // quotes the input
 		}
-		s.log.WarnContext(ctx, "attempt failed", append(attrs, slog.Int("attempt", v.attempts()), slog.String("code", f.Code),
-			slog.String("message", f.Message), slog.Bool("retryable", f.Retryable))...)
+		attrs = append(attrs, slog.Int("attempt", v.attempts()), slog.String("code", f.Code),
+			slog.String("message", f.Message), slog.Bool("retryable", f.Retryable))
+		if v.step != retry {
+			attrs = append(attrs, slog.String("fingerprint", v.record.Fingerprint))
+		}
+		s.log.WarnContext(ctx, "attempt failed", attrs...)
 	case v.err != nil && !v.begun && !errors.Is(v.err, batch.ErrNotBegun):
 		s.log.WarnContext(ctx, "task not begun", append(attrs, slog.Any("error", v.err))...)
 	}

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -23,6 +24,11 @@ type verdict struct {
 	// Filled in by the ledger.
 	begun    bool // the handler was called: this is an attempt
 	canceled bool // the handler has seen that a cancel was requested
+
+	// Filled in by explain, of a failure for good: how it is written to the
+	// table, and the record of it that the row and the dead letter carry.
+	failed tasktable.Settlement
+	record workqueue.FailureRecord
 }
 
 // step is what is done about a task when the work on it is over.
@@ -95,6 +101,27 @@ func (v *verdict) failure() task.Failure {
 	}
 }
 
+// explain makes the record of a task that fails for good, once for its row and
+// its dead letter.
+func (s *shift) explain(ctx context.Context, v *verdict) {
+	r, end := v.job.row, tasktable.Fail
+	switch v.step {
+	case fail:
+	case bury:
+		end = tasktable.DeadLetter
+	default:
+		return
+	}
+	f := v.failure()
+	v.failed = end(r, f)
+	if !v.begun {
+		v.failed = v.failed.Uncounted()
+	}
+	v.record = workqueue.NewFailure(ctx, f, v.attempts()).Of(v.job.rec, r.Type)
+	v.record.FailedAt, v.record.History = task.At(v.failed.At()), v.failed.History()
+	v.failed = v.failed.Explained(v.record.Fingerprint, json.RawMessage(v.record.Encode()))
+}
+
 // attempts is how many there have been, this one included if it is one.
 func (v *verdict) attempts() int {
 	if v.begun {
@@ -116,12 +143,10 @@ func (s *shift) settlement(v *verdict) (st tasktable.Settlement) {
 		return tasktable.Expired(r)
 	case release:
 		return tasktable.Release(r)
+	case fail, bury:
+		return v.failed
 	case cancelTask:
 		st = tasktable.Cancel(r)
-	case fail:
-		st = tasktable.Fail(r, v.failure())
-	case bury:
-		st = tasktable.DeadLetter(r, v.failure())
 	default:
 		st = tasktable.Retry(r, v.failure(), time.Now().Add(s.retryDelay(v)))
 	}

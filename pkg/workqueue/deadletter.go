@@ -35,18 +35,13 @@ const CodeForeign = "foreign_message"
 // alone takes up the largest message's size. dropped is nil if nothing is.
 func DeadLetter(rec *event.SQSMessage, failure FailureRecord, run int) (out Outgoing, dropped map[string]types.MessageAttributeValue) {
 	source := queueName(rec.QueueARN)
-	if failure.Queue == "" {
-		failure.Queue = source
-	}
-	if failure.MessageID == "" {
-		failure.MessageID = rec.MessageID
-	}
 	own := attributesOf(rec)
 	out = Outgoing{Body: rec.Body, Group: groupOf(rec), Trace: rec.TraceHeader}
 	reserved := map[string]types.MessageAttributeValue{}
 	names := []string{AttrErrorCode, AttrFailure, AttrOrigin}
+	taskType := ""
 	if m, text, ok := nextRun(rec, run); ok {
-		out.Body = text
+		taskType, out.Body = m.Type, text
 		if m.Origin == "" {
 			m.Origin = source
 		}
@@ -71,6 +66,7 @@ func DeadLetter(rec *event.SQSMessage, failure FailureRecord, run int) (out Outg
 			reserved[AttrOrigin] = stringValue(source)
 		}
 	}
+	failure = failure.Of(rec, taskType)
 	reserved[AttrErrorCode] = stringValue(code(failure.Code))
 	reserved[AttrFailure] = stringValue(failure.Encode())
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,7 +24,8 @@ import (
 
 var failed = workqueue.FailureRecord{
 	Code: "timeout", Message: "no answer", Retryable: true, Attempts: 5, FailedAt: task.At(at("2026-01-31T12:05:00Z")),
-	RequestID: "req", Function: "worker",
+	RequestID: "req", Function: "worker", Version: "7",
+	History: []task.Attempt{{Attempt: 4, At: task.At(at("2026-01-31T12:04:00Z")), Code: "flaky"}, {Attempt: 5, At: task.At(at("2026-01-31T12:05:00Z")), Code: "timeout"}},
 }
 
 func TestDeadLetterOfATask(t *testing.T) {
@@ -31,7 +33,7 @@ func TestDeadLetterOfATask(t *testing.T) {
 	m := example()
 	rec := record(encode(t, m))
 	rec.Body = strings.Replace(rec.Body, `"run":2`, `"later":{"run":2},"run" : 2`, 1) // a member of a newer minor release
-	rec.TraceHeader = "Root=1"
+	rec.TraceHeader = "Self=1-0;Root=1-697df800-a;Sampled=1"
 	with(rec, "error_code", "String=old")
 	out, dropped := workqueue.DeadLetter(rec, failed, 2)
 	if dropped != nil {
@@ -45,12 +47,14 @@ func TestDeadLetterOfATask(t *testing.T) {
 		"priority": "String=bulk", "run": "Number=3", "replays": "Number=1", "hops": "Number=0", "origin": "String=tasks",
 		"error_code": "String=timeout",
 		"failure": `String={"code":"timeout","message":"no answer","retryable":true,"attempts":5,"failed_at":"2026-01-31T12:05:00.000Z",` +
-			`"queue":"tasks","message_id":"059f36b4-87a3-44ab-83d2-661975830a7d","request_id":"req","function":"worker"}`,
+			`"queue":"tasks","message_id":"059f36b4-87a3-44ab-83d2-661975830a7d","request_id":"req","function":"worker",` +
+			`"version":"7","trace_id":"1-697df800-a","fingerprint":"` + task.Fingerprint("webhook.deliver", task.Failure{Code: "timeout", Message: "no answer"}) + `",` +
+			`"history":[{"attempt":4,"at":"2026-01-31T12:04:00.000Z","code":"flaky"},{"attempt":5,"at":"2026-01-31T12:05:00.000Z","code":"timeout"}]}`,
 	}
 	if diff := cmp.Diff(want, plain(out.Attributes)); diff != "" {
 		t.Errorf("attributes (-want +got):\n%s", diff)
 	}
-	if out.Group != m.Tenant || out.Trace != "Root=1" {
+	if out.Group != m.Tenant || out.Trace != rec.TraceHeader {
 		t.Errorf("group %q, trace %q", out.Group, out.Trace)
 	}
 	next, err := workqueue.Decode(out.Body, out.Attributes)
@@ -223,6 +227,7 @@ func TestReject(t *testing.T) {
 	var log bytes.Buffer
 	dead := workqueue.New(fake, queueURL, &workqueue.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "req-1"})
+	ctx = context.WithValue(ctx, "x-amzn-trace-id", "Root=1-697df800-b;Parent=2;Sampled=0") //nolint:staticcheck // the runtime's own key
 
 	if err := dead.Reject(ctx, record(encode(t, example())), task.Permanent(task.Code("gone", errors.New("no such\x00order")))); err != nil {
 		t.Fatal(err)
@@ -234,9 +239,11 @@ func TestReject(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []workqueue.FailureRecord{
-		{Code: "gone", Message: "no such\uFFFDorder", Attempts: 3, Queue: "tasks", MessageID: "059f36b4-87a3-44ab-83d2-661975830a7d", RequestID: "req-1"},
-		{Code: "foreign_message", Message: "not a task message: the body is not JSON", Queue: "tasks", MessageID: "m2", RequestID: "req-1"},
+		{Code: "gone", Message: "no such\uFFFDorder", Attempts: 3, MessageID: "059f36b4-87a3-44ab-83d2-661975830a7d"},
+		{Code: "foreign_message", Message: "not a task message: the body is not JSON", MessageID: "m2"},
 	} {
+		want.Queue, want.RequestID, want.TraceID = "tasks", "req-1", "1-697df800-b"
+		want.Fingerprint = task.Fingerprint([]string{"webhook.deliver", ""}[i], task.Failure{Code: want.Code, Message: want.Message})
 		got, err := workqueue.ParseFailure(*fake.sent[i].MessageAttributes["failure"].StringValue)
 		if err != nil {
 			t.Fatal(err)
@@ -263,11 +270,47 @@ func TestReject(t *testing.T) {
 	}
 }
 
+// What is least missed gives way first: a very long message, then the oldest
+// attempts, then the rest of the message.
+func TestFailureRecordGivesWay(t *testing.T) {
+	t.Parallel()
+	f := workqueue.FailureRecord{Code: "c", Message: strings.Repeat("m", 3000), FailedAt: failed.FailedAt}
+	for n := range 12 {
+		f.History = append(f.History, task.Attempt{Attempt: n + 1, At: failed.FailedAt, Code: strings.Repeat("c", 64)})
+	}
+	encoded := func(f workqueue.FailureRecord) workqueue.FailureRecord {
+		got, err := workqueue.ParseFailure(f.Encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	if got := encoded(f); len(got.History) != 10 || got.History[0].Attempt != 3 || len(got.Message) < 400 || len(got.Message) >= 3000 {
+		t.Errorf("a long message left %d bytes of it and %d attempts", len(got.Message), len(got.History))
+	}
+	f.Message = strings.Repeat("\x01", 400) // six bytes each as JSON, but replaced
+	for i := range f.History {
+		f.History[i].Code = strings.Repeat(`"`, 64) // two
+	}
+	f.Function, f.Queue = strings.Repeat(`"`, 256), strings.Repeat(`"`, 80)
+	f.RequestID, f.MessageID, f.TraceID, f.Version = strings.Repeat(`"`, 128), strings.Repeat(`"`, 128), strings.Repeat(`"`, 128), strings.Repeat(`"`, 128)
+	got := encoded(f)
+	if n := len(got.History); n == 0 || n == 10 || got.History[n-1].Attempt != 12 || len(got.Message) < 390 {
+		t.Errorf("with %d bytes of the message there are %d attempts", len(got.Message), n)
+	}
+}
+
 func TestFailureRecordStaysWithinItsBounds(t *testing.T) {
 	t.Parallel()
 	for _, fill := range []string{"x", `"`, "\x01", "\uFFFE", "ä", "😀", "<", "\u2028", "\xff"} {
 		text := strings.Repeat(fill, 20_000)
-		f := workqueue.FailureRecord{Code: text, Message: text, Queue: text, MessageID: text, RequestID: text, Function: text, Attempts: 1 << 62}
+		f := workqueue.FailureRecord{
+			Code: text, Message: text, Queue: text, MessageID: text, RequestID: text, Function: text, Attempts: 1 << 62,
+			Version: text, TraceID: text, Fingerprint: text,
+		}
+		for n := range 12 {
+			f.History = append(f.History, task.Attempt{Attempt: n + 1, At: task.Time{Time: time.Unix(1<<60, 0)}, Code: text})
+		}
 		got := f.Encode()
 		if len(got) > workqueue.MaxFailure || !legal(got) {
 			t.Errorf("%q: %d bytes", fill, len(got))

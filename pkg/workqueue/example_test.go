@@ -73,7 +73,7 @@ func ExampleDeadLetter() {
 	fmt.Println(*out.Attributes["failure"].StringValue)
 	// Output:
 	// hello 0
-	// {"code":"foreign_message","message":"not a task message: the body is not JSON","retryable":false,"attempts":1,"failed_at":"2026-01-31T12:00:00.000Z","queue":"tasks","message_id":"m1"}
+	// {"code":"foreign_message","message":"not a task message: the body is not JSON","retryable":false,"attempts":1,"failed_at":"2026-01-31T12:00:00.000Z","queue":"tasks","message_id":"m1","fingerprint":"83f667a3c3256a08"}
 }
 
 func ExampleBackoff_Delay() {
@@ -87,14 +87,19 @@ func ExampleBackoff_Delay() {
 // them.
 func ExampleFailureRecord() {
 	failure := task.FailureOf(task.Code("http_503", errors.New("shop.example answered 503")))
-	record := workqueue.NewFailure(context.Background(), failure, 5)
+	record := workqueue.NewFailure(context.Background(), failure, 5).Of(&event.SQSMessage{
+		MessageID: "m1", QueueARN: "arn:aws:sqs:eu-central-1:123456789012:tasks",
+	}, "webhook.deliver")
+	record.History = []task.Attempt{{Attempt: 5, At: record.FailedAt, Code: "http_503"}}
 
 	text := record.Encode() // into the attribute failure
 	read, err := workqueue.ParseFailure(text)
 	fmt.Println(read.Code, "after", read.Attempts, "attempts:", read.Message, err)
+	fmt.Println(read.Fingerprint, "of", read.MessageID, "from", read.Queue)
 	fmt.Println(len(text) <= workqueue.MaxFailure)
 	// Output:
 	// http_503 after 5 attempts: shop.example answered 503 <nil>
+	// 0e740226b9547e82 of m1 from tasks
 	// true
 }
 

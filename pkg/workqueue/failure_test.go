@@ -1,6 +1,7 @@
 package workqueue_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ func FuzzFailureRecord(f *testing.F) {
 			checkFailure(t, workqueue.FailureRecord{
 				Code: code, Message: strings.Repeat(message, min(max(repeat, 1), 1+8192/(len(message)+1))), Retryable: ms%2 == 0,
 				Attempts: repeat, FailedAt: task.Time{Time: time.UnixMilli(ms)}, Queue: queue, MessageID: id, RequestID: id, Function: id,
+				Version: id, TraceID: queue, Fingerprint: code,
+				History: slices.Repeat([]task.Attempt{{Attempt: repeat, At: task.Time{Time: time.UnixMilli(ms)}, Code: code + id}}, min(max(repeat, 0), 20)),
 			})
 		})
 	})
@@ -48,7 +51,7 @@ func checkFailure(t *testing.T, r workqueue.FailureRecord) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if back.Code == "" || back.Attempts != r.Attempts || back.Retryable != r.Retryable {
+	if len(back.History) > 10 || back.Code == "" || back.Attempts != r.Attempts || back.Retryable != r.Retryable {
 		t.Fatalf("%+v became %+v", r, back)
 	}
 	if again := back.Encode(); again != text {

@@ -36,6 +36,10 @@ type Outgoing struct {
 	// Group is the MessageGroupId, which makes a standard queue serve tenants
 	// fairly. What SQS would refuse is replaced as [Group] does.
 	Group string
+	// DeduplicationID is for FIFO queues, which drop a message whose id they saw
+	// within five minutes: 1 to 128 letters, digits and punctuation. Without one
+	// each message gets an id of its own. Standard queues do without.
+	DeduplicationID string
 	// Trace is the X-Ray header that travels with the message (AWSTraceHeader).
 	Trace string
 }

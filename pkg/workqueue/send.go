@@ -1,6 +1,7 @@
 package workqueue
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"strings"
@@ -29,8 +30,8 @@ func (q *Queue) Send(ctx context.Context, msg Outgoing) error {
 // message without a confirmation may nevertheless be on the queue.
 //
 // A FIFO queue, known by its name, gets a fresh deduplication id for each
-// message: SQS would drop, without a word, a copy that has the id of its
-// original within five minutes
+// message that does not bring one: SQS would drop, without a word, a copy that
+// has the id of its original within five minutes
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html).
 // A message without a group is then its own. Delays are for the whole queue
 // there, so one with a delay is an [*InvalidError].
@@ -38,9 +39,9 @@ func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 	errs := make([]error, len(msgs))
 	pending := make([]int, 0, len(msgs))
 	sizes := make([]int, len(msgs))
-	once := q.deduplicationIDs(len(msgs))
+	once := q.deduplicationIDs(msgs)
 	for i := range msgs {
-		if errs[i] = msgs[i].check(q.opts.MaxBytes); errs[i] == nil && q.fifo() && msgs[i].Delay > 0 {
+		if errs[i] = msgs[i].check(q.opts.MaxBytes); errs[i] == nil && q.FIFO() && msgs[i].Delay > 0 {
 			errs[i] = &InvalidError{Reason: "a FIFO queue takes no delay for a message"}
 		}
 		if errs[i] == nil {
@@ -92,16 +93,16 @@ func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 	return errs
 }
 
-// fifo reports whether the queue is a FIFO queue.
-func (q *Queue) fifo() bool { return strings.HasSuffix(q.url, ".fifo") }
+// FIFO reports whether the queue is a FIFO queue, which its name says.
+func (q *Queue) FIFO() bool { return strings.HasSuffix(q.url, ".fifo") }
 
-// deduplicationIDs returns an id for each of n messages, which every attempt to
-// send it has; nil for a standard queue.
-func (q *Queue) deduplicationIDs(n int) []*string {
-	ids := make([]*string, n)
-	if q.fifo() {
+// deduplicationIDs returns an id for each message, which every attempt to send
+// it has; nil for a standard queue.
+func (q *Queue) deduplicationIDs(msgs []Outgoing) []*string {
+	ids := make([]*string, len(msgs))
+	if q.FIFO() {
 		for i := range ids {
-			ids[i] = aws.String(rand.Text())
+			ids[i] = aws.String(cmp.Or(msgs[i].DeduplicationID, rand.Text()))
 		}
 	}
 	return ids

@@ -17,7 +17,7 @@ import (
 func Run(t *testing.T, newTable func(t *testing.T, opts *tasktable.Options) Store) {
 	t.Helper()
 	for _, group := range []map[string]func(*fixture){
-		createTests, claimTests, vanishTests, settleTests, leaseTests, cancelTests, replayTests, expireTests, readTests, stateTests,
+		createTests, claimTests, vanishTests, settleTests, leaseTests, cancelTests, replayTests, planTests, expireTests, readTests, stateTests, failureTests,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {

@@ -113,12 +113,18 @@ var scenes = map[string]scene{
 	"redriven": {opts: onlyAttempt(worldOptions{}), build: func(w *world) {
 		each(1, fail, succeed)(w)
 		w.work(healthy("worker"), tasks)
-		w.redrive(healthy("operator"), false, true)
+		w.redrive(healthy("operator"), bySQS, true)
 	}},
 	"replayed": {opts: onlyAttempt(worldOptions{}), build: func(w *world) {
 		each(1, fail, succeed)(w)
 		w.work(healthy("worker"), tasks)
-		w.redrive(healthy("operator"), true, false)
+		w.redrive(healthy("operator"), byRow, false)
+	}},
+	"replayed for a plan": {opts: onlyAttempt(worldOptions{}), build: func(w *world) {
+		each(2, fail, succeed)(w)
+		w.work(healthy("worker"), tasks)
+		w.redrive(healthy("operator"), byPlan, true)
+		w.redrive(healthy("operator"), byPlan, false)
 	}},
 	"a newer run of a queued task": {build: func(w *world) {
 		each(1, succeed)(w)
@@ -337,8 +343,11 @@ func TestOtherwiseDecided(t *testing.T) {
 			_, _ = w.table.List(p.context(w.ctx()), tasktable.Query{Tenant: "tenant", Limit: 10})
 		},
 		"replay": func(w *world, p *process, id string) {
-			w.tell(tasktabletest.Fact{What: tasktabletest.ReplayAsked, ID: id, Run: 2})
-			_, _ = w.table.Replay(p.context(w.ctx()), id, 2)
+			w.replay(p, byRow, id, 2)
+			w.send(tasks, w.messageOf(id, 2))
+		},
+		"replay for a plan": func(w *world, p *process, id string) {
+			w.replay(p, byPlan, id, 2)
 			w.send(tasks, w.messageOf(id, 2))
 		},
 	}
@@ -419,6 +428,77 @@ func TestSubmitterKilledAnywhere(t *testing.T) {
 					w.has(w.history.Tasks()[0], task.Succeeded, 1)
 				})
 			}
+		}
+	}
+}
+
+// replayLetters replays all dead letters for a plan, as the protocol says: row,
+// message, and only then the letter goes.
+func (w *world) replayLetters(p *process, plan string) {
+	letters := w.sqs.Receive(dead, 10)
+	requests := make([]tasktable.ReplayRequest, len(letters))
+	for i := range letters {
+		m := w.message(&letters[i])
+		requests[i] = tasktable.ReplayRequest{ID: m.TaskID, Run: m.Run}
+	}
+	ctx := p.context(w.ctx())
+	var copies []workqueue.Outgoing
+	var receipts []string
+	for i, r := range w.plan(p, plan, requests) {
+		if !r.Done {
+			continue
+		}
+		out, err := workqueue.Encode(w.message(&letters[i]))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		copies, receipts = append(copies, out), append(receipts, letters[i].ReceiptHandle)
+	}
+	if len(copies) == 0 {
+		return
+	}
+	for i, err := range w.queue(tasks).SendBatch(ctx, copies) {
+		if err == nil && p.alive() {
+			w.sqs.Delete(dead, receipts[i])
+		}
+	}
+}
+
+// An operator is killed anywhere in a plan, and another one resumes it: every
+// task runs once more, and once only.
+func TestPlanKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	play := func(p *process, n int) (killed bool) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, onlyAttempt(worldOptions{}))
+			defer w.rest()
+			each(4, fail, succeed)(w)
+			w.work(healthy("worker"), tasks)
+			w.replayLetters(p, "plan")
+			killed = p.calls() > n
+			w.check()
+			w.work(healthy("worker between"), tasks)
+			time.Sleep(visibility) // the letters come back
+			w.replayLetters(healthy("operator again"), "plan")
+			w.drain()
+			for _, id := range w.known() {
+				w.has(id, task.Succeeded, 1)
+				if r := w.db.Row(id); r.Run != 2 || r.Replays != 1 || r.PlanID != "plan" || w.history.Began(id, 2) != 1 {
+					t.Errorf("%s: task %s is in run %d after %d replays, which began %d times", p, id, r.Run, r.Replays, w.history.Began(id, 2))
+				}
+			}
+			if left := w.messages(dead); len(left) > 0 {
+				t.Errorf("%s: %d dead letters are left", p, len(left))
+			}
+		})
+		return killed
+	}
+	for _, after := range []bool{false, true} {
+		for n := 0; play(dying("operator", n, after), n); n++ {
+		}
+	}
+	for _, m := range mishaps {
+		for n := 0; play(&process{name: "operator", kill: -1, mishaps: map[int]mishap{n: m}}, n); n++ {
 		}
 	}
 }

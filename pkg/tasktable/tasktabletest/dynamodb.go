@@ -12,7 +12,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
-// DynamoDB is an in-memory table with the key and the index of a task table,
+// DynamoDB is an in-memory table with the key and the indexes of a task table,
 // behind the calls that package tasktable makes. It follows AWS in what code
 // can see: conditions and the items that come with failed ones, an UPDATE
 // statement that never creates, keys that a batch must not repeat, limits of

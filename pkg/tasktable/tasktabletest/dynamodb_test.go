@@ -73,6 +73,8 @@ func TestExpressions(t *testing.T) {
 		"parentheses":                        {update("REMOVE s", "(n = n OR n = m) AND m = s", nil, nil), nil},
 		"in":                                 {update("REMOVE s", "s IN (:a, :b)", nil, item{":a": s("w"), ":b": s("x")}), item{"id": s("a"), "n": n("9"), "m": n("10")}},
 		"not in":                             {update("REMOVE s", "s IN (:a, :b)", nil, item{":a": s("w"), ":b": s("y")}), nil},
+		"begins_with":                        {update("REMOVE s", "begins_with(s, :v)", nil, item{":v": s("x")}), item{"id": s("a"), "n": n("9"), "m": n("10")}},
+		"begins otherwise":                   {update("REMOVE s", "begins_with(s, :v) OR begins_with(n, :v) OR begins_with(q, :v)", nil, item{":v": s("9")}), nil},
 		"attribute_exists":                   {update("REMOVE s", "attribute_exists(s) AND attribute_not_exists(q)", nil, nil), item{"id": s("a"), "n": n("9"), "m": n("10")}},
 		"the largest number there is, and 1": {update("SET s = :v - n", "n <= :v", nil, item{":v": n("9223372036854775807")}), item{"id": s("a"), "n": n("9"), "m": n("10"), "s": n("9223372036854775798")}},
 		"fractions":                          {update("SET s = :v + n", "", nil, item{":v": n("0.25")}), item{"id": s("a"), "n": n("9"), "m": n("10"), "s": n("9.25")}},
@@ -127,7 +129,8 @@ func TestRefusals(t *testing.T) {
 		"not a number":                   update("SET n = n + :v", "", nil, item{":v": n("x")}),
 		"clause that is not simulated":   update("ADD n :v", "", nil, item{":v": n("1")}),
 		"operator that is not simulated": update("REMOVE s", "n <> m", nil, nil),
-		"function that is not simulated": update("REMOVE s", "begins_with(s, :v)", nil, item{":v": s("x")}),
+		"function that is not simulated": update("REMOVE s", "contains(s, :v)", nil, item{":v": s("x")}),
+		"list of a statement":            update("REMOVE s", "s IN [:a, :b]", nil, item{":a": s("w"), ":b": s("x")}),
 		"unbalanced":                     update("REMOVE s", "(n = n", nil, nil),
 		"trailing":                       update("REMOVE s", "n = n n", nil, nil),
 		"not an expression":              update("REMOVE s", "n = $", nil, nil),
@@ -172,6 +175,9 @@ func TestStatements(t *testing.T) {
 	if r = run(db, `UPDATE "t" SET "n"="m" WHERE "id"=?`, s("a")); r.Error != nil || r.Item != nil {
 		t.Errorf("without RETURNING: %+v", r)
 	}
+	if r = run(db, `UPDATE "t" REMOVE "zzz" SET "n"=10 WHERE "id"=? AND "q" IN ['x','it''s'] AND "n" IN [?]`, s("a"), n("9")); r.Error != nil {
+		t.Errorf("with a list: %+v", r)
+	}
 	r = run(db, `UPDATE "t" SET "n"=? WHERE "id"=? AND "n"=? RETURNING ALL NEW *`, n("1"), s("a"), n("2"))
 	if r.Error == nil || r.Error.Code != types.BatchStatementErrorCodeEnumConditionalCheckFailed || diff(r.Error.Item, db.Item("a")) != "" {
 		t.Errorf("failed condition: %+v", r)
@@ -187,6 +193,8 @@ func TestStatements(t *testing.T) {
 		"key not first":       `UPDATE "t" SET "n"=1 WHERE "n"=1 AND "id"=?`,
 		"no where":            `UPDATE "t" SET "n"=?`,
 		"removed by comma":    `UPDATE "t" REMOVE "n", "m" WHERE "id"=?`,
+		"list of expressions": `UPDATE "t" SET "n"=1 WHERE "id"=? AND "n" IN (1, 2)`,
+		"empty list":          `UPDATE "t" SET "n"=1 WHERE "id"=? AND "n" IN []`,
 		"another statement":   `DELETE FROM "t" WHERE "id"=?`,
 		"broken":              `UPDATE "t" SET "n"=1 WHERE "id"=? AND`,
 		"key changed":         `UPDATE "t" SET "id"='b' WHERE "id"=?`,
@@ -236,6 +244,7 @@ func TestBatchLimits(t *testing.T) {
 		"no index":      {KeyConditionExpression: aws.String("id = :v")},
 		"another index": {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_status")},
 		"consistent":    {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_tenant"), ConsistentRead: aws.Bool(true)},
+		"strange place": {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_tenant"), ExclusiveStartKey: item{"id": s("a")}},
 		"filtered":      {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_tenant"), FilterExpression: aws.String("n = :v")},
 	} {
 		in.ExpressionAttributeValues = item{":v": s("a")}
@@ -277,6 +286,59 @@ func TestQuery(t *testing.T) {
 	}
 	if d := cmp.Diff(query(false, 2), []string{"k3", "k2"}); d != "" {
 		t.Error(d)
+	}
+}
+
+// Pages of the sparse index of failures go on behind a place, whether or not it
+// is still there.
+func TestQueryOfFailures(t *testing.T) {
+	t.Parallel()
+	db := stored(t)
+	for id, key := range map[string]string{"k1": "b#2", "k2": "a#1", "k3": "b#2", "k4": "b#3", "k5": ""} {
+		it := item{"id": s(id), "tenant_shard": s("t#1"), "run": n("2"), "type": s("x"), "n": n("1"), "failure_shard": s("failed#0"), "failure_key": s(key)}
+		if key == "" {
+			delete(it, "failure_key")
+		}
+		if _, err := db.PutItem(t.Context(), &dynamodb.PutItemInput{Item: it}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pages := func(prefix string, forward bool, between func(id string)) (ids []string) {
+		in := &dynamodb.QueryInput{
+			IndexName: aws.String("by_failure"), KeyConditionExpression: aws.String("failure_shard = :s AND begins_with(failure_key, :p)"),
+			ScanIndexForward: &forward, Limit: aws.Int32(1), ExpressionAttributeValues: item{":s": s("failed#0"), ":p": s(prefix)},
+		}
+		for {
+			out, err := db.Query(t.Context(), in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, it := range out.Items {
+				ids = append(ids, text(it, "id"))
+				if len(it) != 6 || it["n"] != nil {
+					t.Errorf("the index holds %v, want keys and what it projects", it)
+				}
+				between(text(it, "id"))
+			}
+			if in.ExclusiveStartKey = out.LastEvaluatedKey; in.ExclusiveStartKey == nil {
+				return ids
+			}
+		}
+	}
+	keep := func(string) {}
+	for _, tt := range []struct {
+		got  []string
+		want string
+	}{
+		{pages("", true, keep), "k2 k1 k3 k4"},
+		{pages("", false, keep), "k4 k3 k1 k2"},
+		{pages("b#", true, keep), "k1 k3 k4"},
+		{pages("b#", true, db.Delete), "k1 k3 k4"},
+		{pages("", true, keep), "k2"},
+	} {
+		if got := strings.Join(tt.got, " "); got != tt.want {
+			t.Errorf("got %s, want %s", got, tt.want)
+		}
 	}
 }
 

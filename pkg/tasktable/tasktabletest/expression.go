@@ -23,6 +23,7 @@ type parser struct {
 	names  map[string]string      // of #name
 	values item                   // of :value
 	params []types.AttributeValue // of ?, in order
+	sql    bool                   // a PartiQL statement, which writes lists in brackets
 	used   map[string]bool
 }
 
@@ -46,7 +47,7 @@ func validation(message string) error {
 	return &smithy.GenericAPIError{Code: "ValidationException", Message: message, Fault: smithy.FaultClient}
 }
 
-var tokenForm = regexp.MustCompile(`^\s*("[^"]+"|'(?:[^']|'')*'|[#:]?\w+|<=|>=|<>|[=<>()+\-,?*])`)
+var tokenForm = regexp.MustCompile(`^\s*("[^"]+"|'(?:[^']|'')*'|[#:]?\w+|<=|>=|<>|[=<>()[\]+\-,?*])`)
 
 func newParser(names map[string]string, values item) *parser {
 	return &parser{names: names, values: values, used: map[string]bool{}}
@@ -151,7 +152,7 @@ func (p *parser) path() string {
 		return name
 	case strings.HasPrefix(t, `"`):
 		return strings.Trim(t, `"`)
-	case strings.Trim(t[:1], "=<>()+-,?*:'0123456789") == "":
+	case strings.Trim(t[:1], "=<>()[]+-,?*:'0123456789") == "":
 		fail("Syntax error: %q where an attribute belongs", t)
 		return ""
 	default:
@@ -242,6 +243,21 @@ func (p *parser) conjunction() condition {
 	return left
 }
 
+// list reads what follows an IN.
+func (p *parser) list() []operand {
+	first, last := "(", ")"
+	if p.sql {
+		first, last = "[", "]"
+	}
+	p.expect(first)
+	choices := []operand{p.operand()}
+	for p.accept(",") {
+		choices = append(choices, p.operand())
+	}
+	p.expect(last)
+	return choices
+}
+
 func (p *parser) term() condition {
 	switch {
 	case p.accept("("):
@@ -256,17 +272,19 @@ func (p *parser) term() condition {
 		name := p.path()
 		p.expect(")")
 		return func(it item) bool { return it[name] == nil }
+	case p.accept("begins_with", "("):
+		name := p.path()
+		p.expect(",")
+		prefix := p.operand()
+		p.expect(")")
+		return func(it item) bool { return begins(it[name], prefix(it)) }
 	}
 	left := p.operand()
 	switch {
 	case p.accept("IS", "MISSING"):
 		return func(it item) bool { return left(it) == nil }
-	case p.accept("IN", "("):
-		choices := []operand{p.operand()}
-		for p.accept(",") {
-			choices = append(choices, p.operand())
-		}
-		p.expect(")")
+	case p.accept("IN"):
+		choices := p.list()
 		return func(it item) bool {
 			for _, c := range choices {
 				if holds("=", left(it), c(it)) {

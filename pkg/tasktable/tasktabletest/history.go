@@ -36,7 +36,8 @@ const (
 	// CancelAsked and CancelTaken: before and after a cancel that was no error.
 	CancelAsked Event = "cancel asked"
 	CancelTaken Event = "cancel taken"
-	// ReplayAsked: an operator replays the task as this Run.
+	// ReplayAsked: an operator replays the task as this Run, for this Plan if
+	// it is one's.
 	ReplayAsked Event = "replay asked"
 	// WorkerLost: the process By was killed. It breaks no promise; it is for
 	// whoever reads the history.
@@ -53,7 +54,8 @@ type Fact struct {
 	Run     int             `json:"run,omitempty"`
 	Attempt int             `json:"attempt,omitempty"`
 	Fence   int64           `json:"fence,omitempty"`
-	Key     string          `json:"key,omitempty"` // idempotency key of an Accepted
+	Key     string          `json:"key,omitempty"`  // idempotency key of an Accepted
+	Plan    string          `json:"plan,omitempty"` // that a ReplayAsked belongs to
 	Result  json.RawMessage `json:"result,omitempty"`
 	Row     *tasktable.Row  `json:"row,omitempty"`
 	Note    string          `json:"note,omitempty"`
@@ -79,6 +81,10 @@ const (
 	CancelHolds      Promise = "a task becomes canceled only when asked, and once asked neither fails nor is dead-lettered"
 	ExpiryIsDue      Promise = "a task expires only after its deadline"
 	RunIsAsked       Promise = "a run is raised only by a replay or a dead letter"
+	OncePerPlan      Promise = "a plan replays a task at most once in each run"
+	PlanNamed        Promise = "a row names the plan that asked for its run, for as long as the run lasts"
+	AttemptsTold     Promise = "a row tells the failed attempts of its run, each once and the latest ten"
+	FailuresListed   Promise = "only what has failed is listed as a failure"
 	KnownTask        Promise = "every row was submitted, and every key stands for one task"
 	NothingLost      Promise = "an accepted task has ended, or a message stands for it"
 )
@@ -123,6 +129,9 @@ func (f *Fact) since(start time.Time) string {
 	if f.Fence > 0 {
 		add("fence", f.Fence)
 	}
+	if f.Plan != "" {
+		add("plan", f.Plan)
+	}
 	if f.Result != nil {
 		add("result", string(f.Result[:min(len(f.Result), 40)]))
 	}
@@ -149,6 +158,12 @@ func describe(r *tasktable.Row, start time.Time) string {
 	}
 	if r.Error != nil {
 		s += " error=" + r.Error.Code
+	}
+	if r.PlanID != "" {
+		s += " plan=" + r.PlanID
+	}
+	if r.Fingerprint != "" {
+		s += " listed=" + r.Fingerprint
 	}
 	return s
 }
@@ -194,6 +209,8 @@ type biography struct {
 	claim     claim
 	letter    int // highest run of a dead letter
 	replay    int // highest run that a replay was asked for
+	planned   map[planned]bool
+	replayed  map[planned]bool // runs that were begun by their plan
 
 	cancelAsked, cancelTaken bool
 }
@@ -280,6 +297,9 @@ func (h *History) Add(f Fact) {
 		b.cancelTaken = true
 	case ReplayAsked:
 		b.replay = max(b.replay, f.Run)
+		if f.Plan != "" {
+			b.planned[planned{f.Plan, f.Run}] = true
+		}
 	default:
 		panic("tasktabletest: no such event: " + string(f.What))
 	}
@@ -364,7 +384,7 @@ func (h *History) Tasks() []string {
 func (h *History) task(id string) *biography {
 	b := h.tasks[id]
 	if b == nil {
-		b = &biography{id: id, runs: map[int]*run{}}
+		b = &biography{id: id, runs: map[int]*run{}, planned: map[planned]bool{}, replayed: map[planned]bool{}}
 		h.tasks[id] = b
 	}
 	return b

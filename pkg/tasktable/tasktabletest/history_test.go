@@ -49,6 +49,9 @@ func claimed(fence, settled int64, attempts int) tasktabletest.Fact {
 	return row(func(r *tasktable.Row) {
 		r.Status, r.Fence, r.Settled, r.Attempts = task.Running, fence, settled, attempts
 		r.ClaimableAt = start.Add(time.Minute).UnixMilli()
+		if settled > 0 && attempts > 0 { // as ended left it
+			r.History = []task.Attempt{{Attempt: attempts}}
+		}
 	})
 }
 
@@ -58,6 +61,9 @@ func ended(status task.Status, fence int64, attempts int, change ...func(*taskta
 		r.Status, r.Fence, r.Settled, r.Attempts, r.ClaimableAt = status, fence, fence, attempts, tasktable.Never
 		if status == task.Queued {
 			r.ClaimableAt = 0
+		}
+		if attempts > 0 && (status == task.Queued || status == task.Failed || status == task.DeadLettered) {
+			r.History = []task.Attempt{{Attempt: attempts}}
 		}
 		for _, c := range change {
 			c(r)
@@ -71,6 +77,26 @@ func result(s string) func(*tasktable.Row) {
 
 func inRun(n int) func(*tasktable.Row) {
 	return func(r *tasktable.Row) { r.Run, r.Replays = n, n-1 }
+}
+
+// ofPlan makes a row one that a plan has replayed.
+func ofPlan(plan string) func(*tasktable.Row) { return func(r *tasktable.Row) { r.PlanID = plan } }
+
+func asked(run int, plan string) tasktabletest.Fact {
+	return tasktabletest.Fact{What: tasktabletest.ReplayAsked, Run: run, Plan: plan}
+}
+
+func attempts(numbers ...int) func(*tasktable.Row) {
+	return func(r *tasktable.Row) {
+		r.History = nil
+		for _, n := range numbers {
+			r.History = append(r.History, task.Attempt{Attempt: n, Code: "c"})
+		}
+	}
+}
+
+func listedAs(fingerprint string) func(*tasktable.Row) {
+	return func(r *tasktable.Row) { r.Fingerprint, r.Report = fingerprint, json.RawMessage(`{}`) }
 }
 
 func toCancel(r *tasktable.Row) { r.CancelRequested = true }
@@ -104,6 +130,7 @@ var (
 	takenOver = fresh.and(lapsed(claimed(1, 0, 0)), claimed(2, 0, 0)) // and claimed again
 	buried    = begun.and(letter(2), ended(task.DeadLettered, 1, 1))
 	canceled  = fresh.and(fact(tasktabletest.CancelAsked), ended(task.Canceled, 1, 0))
+	replayed  = buried.and(asked(2, "p"), ended(task.Queued, 2, 0, inRun(2), ofPlan("p"))) // for a plan
 )
 
 // What the protocol allows is no violation.
@@ -111,11 +138,16 @@ func TestHistoryKept(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]story{
 		"succeeded":                  done,
-		"tried again":                queued.and(claimed(2, 1, 1), began(2), returned(`2`), ended(task.Succeeded, 2, 2, result(`2`))),
+		"tried again":                queued.and(claimed(2, 1, 1), began(2), returned(`2`), ended(task.Succeeded, 2, 2, result(`2`), attempts(1))),
 		"handed back":                running.and(ended(task.Queued, 1, 0)),
 		"dead-lettered and replayed": buried.and(ended(task.Queued, 2, 0, inRun(2))),
-		"canceled":                   canceled,
-		"worker lost, charged":       takenOver.and(claimed(2, 0, 1), began(1), returned(`1`), ended(task.Succeeded, 2, 1, result(`1`))),
+		"replayed for a plan":        replayed.and(asked(2, "p"), asked(2, "q")),
+		"listed, then replayed": begun.and(letter(2), ended(task.DeadLettered, 1, 1, listedAs("f")), asked(2, ""),
+			ended(task.Queued, 2, 0, inRun(2))),
+		"listed, then canceled": begun.and(letter(2), ended(task.DeadLettered, 1, 1, listedAs("f")), fact(tasktabletest.CancelAsked),
+			ended(task.Canceled, 2, 1, attempts(1), listedAs(""))),
+		"canceled":             canceled,
+		"worker lost, charged": takenOver.and(claimed(2, 0, 1), began(1), returned(`1`), ended(task.Succeeded, 2, 1, result(`1`))),
 		"worker lost, released": takenOver.and(ended(task.Queued, 2, 0, func(r *tasktable.Row) { r.Settled = 0 }),
 			claimed(3, 0, 0), claimed(3, 0, 1), began(1)),
 		"cancel of a running task": begun.and(fact(tasktabletest.CancelAsked), withCancel(claimed(1, 0, 0)), ended(task.Canceled, 1, 1, toCancel)),
@@ -184,6 +216,19 @@ func TestHistoryBroken(t *testing.T) {
 		"fails though to be canceled": {begun.and(fact(tasktabletest.CancelAsked), withCancel(claimed(1, 0, 0)), ended(task.Failed, 1, 1, toCancel)), tasktabletest.CancelHolds, false},
 		"expires early":               {fresh.and(ended(task.Expired, 1, 0)), tasktabletest.ExpiryIsDue, false},
 		"a run out of nothing":        {buried.and(ended(task.Queued, 2, 0, inRun(3))), tasktabletest.RunIsAsked, true},
+		"a plan that nobody asked":    {buried.and(ended(task.Queued, 2, 0, inRun(2), ofPlan("p"))), tasktabletest.PlanNamed, true},
+		"another plan than asked":     {buried.and(asked(2, "p"), ended(task.Queued, 2, 0, inRun(2), ofPlan("q"))), tasktabletest.PlanNamed, true},
+		"the plan of another run":     {replayed.and(ended(task.Queued, 3, 0, inRun(3), ofPlan("p"))), tasktabletest.PlanNamed, true},
+		"a plan that comes too late":  {queued.and(asked(1, "p"), ended(task.Queued, 1, 1, ofPlan("p"))), tasktabletest.PlanNamed, true},
+		"a plan that is forgotten":    {replayed.and(ended(task.Queued, 2, 0, inRun(2))), tasktabletest.PlanNamed, true},
+		"one run twice":               {replayed.and(ended(task.Queued, 1, 0), ended(task.Queued, 2, 0, inRun(2), ofPlan("p"))), tasktabletest.OncePerPlan, true},
+		"an attempt untold":           {begun.and(ended(task.Queued, 1, 1, attempts())), tasktabletest.AttemptsTold, false},
+		"an attempt too many":         {running.and(ended(task.Queued, 1, 0, attempts(1))), tasktabletest.AttemptsTold, true},
+		"an attempt told twice":       {begun.and(ended(task.Queued, 1, 1, attempts(1, 1))), tasktabletest.AttemptsTold, true},
+		"eleven attempts told":        {begun.and(ended(task.Queued, 1, 1, attempts(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11))), tasktabletest.AttemptsTold, true},
+		"attempts of the run before":  {buried.and(ended(task.Queued, 2, 0, inRun(2), attempts(1))), tasktabletest.AttemptsTold, true},
+		"listed and queued":           {buried.and(ended(task.Queued, 2, 0, inRun(2), listedAs("f"))), tasktabletest.FailuresListed, true},
+		"listed and canceled":         {buried.and(fact(tasktabletest.CancelAsked), ended(task.Canceled, 2, 1, listedAs("f"))), tasktabletest.FailuresListed, true},
 		"a row out of nothing":        {story{row(nil)}, tasktabletest.KnownTask, true},
 		"one key, two tasks": {story{
 			{What: tasktabletest.Accepted, Key: "k"}, {What: tasktabletest.Accepted, ID: "b", Key: "k"},

@@ -1,10 +1,12 @@
 package tasktabletest_test
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +25,9 @@ type modelRow struct {
 	fence, settled         int64
 	claimableAt, deadline  int64
 	cancel                 bool
+	plan                   string // that the run belongs to
+	history                string // of the run: the numbers of the attempts that failed
+	listed                 bool   // in the index of failures
 }
 
 func (m *modelRow) held(fence int64) bool {
@@ -34,7 +39,13 @@ func (m *modelRow) leased(now int64) bool { return m.status == task.Running && m
 // end is a write that raises the fence and settles it.
 func (m *modelRow) end(status task.Status) {
 	m.fence++
-	m.status, m.settled, m.claimableAt = status, m.fence, tasktable.Never
+	m.status, m.settled, m.claimableAt, m.listed = status, m.fence, tasktable.Never, false
+}
+
+// begin is what every way to another run has in common.
+func (m *modelRow) begin(run int, plan string) {
+	m.run, m.attempts, m.plan, m.history = run, 0, plan, ""
+	m.replays++
 }
 
 func (m *modelRow) claim(now, leaseEnd int64) tasktable.Outcome {
@@ -81,13 +92,18 @@ func (m *modelRow) askForCancel(now int64) error {
 	return nil
 }
 
-func (m *modelRow) replay(now int64, run int) bool {
-	if m.run < run && (m.status == task.DeadLettered || m.status == task.Failed || m.status == task.Running && m.claimableAt < now) {
+// replay replays for a plan, or for none.
+func (m *modelRow) replay(now int64, run int, plan string) bool {
+	may := m.status == task.DeadLettered || m.status == task.Failed || m.status == task.Running && m.claimableAt < now
+	if m.run < run && may && (plan == "" || m.deadline > now) {
 		m.end(task.Queued)
-		m.run, m.attempts, m.claimableAt = run, 0, 0
-		m.replays++
+		m.begin(run, plan)
+		m.claimableAt = 0
 	}
-	return m.run == run && m.status == task.Queued
+	if plan == "" {
+		return m.run == run && m.status == task.Queued
+	}
+	return m.run == run && m.plan == plan
 }
 
 // way is a way to settle, and what it writes.
@@ -103,10 +119,10 @@ type way struct {
 var ways = map[string]way{
 	"succeed": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Succeed(r, []byte(`1`)) }, to: task.Succeeded, counts: true},
 	"fail": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement {
-		return tasktable.Fail(r, task.Failure{Code: "f"})
+		return tasktable.Fail(r, task.Failure{Code: "f"}).Explained("fingerprint", []byte(`{}`))
 	}, to: task.Failed, counts: true, yields: true},
 	"dead letter": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement {
-		return tasktable.DeadLetter(r, task.Failure{Code: "d"})
+		return tasktable.DeadLetter(r, task.Failure{Code: "d"}).Explained("fingerprint", []byte(`{}`))
 	}, to: task.DeadLettered, counts: true, yields: true},
 	"worker lost": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement {
 		return tasktable.DeadLetter(r, task.Failure{Code: "d"}).Uncounted()
@@ -146,6 +162,11 @@ func (m *modelRow) settle(name string, r *tasktable.Row, now, at int64) (task.St
 	case !w.counts && r.Charged:
 		m.attempts--
 	}
+	m.listed = to == task.Failed || to == task.DeadLettered && w.counts // the others are not explained
+	if to == w.to && w.yields && w.counts {
+		told := append(strings.Fields(m.history), strconv.Itoa(m.attempts))
+		m.history = strings.Join(told[max(0, len(told)-10):], " ")
+	}
 	m.status, m.settled, m.claimableAt = to, settled, tasktable.Never
 	switch {
 	case to == task.Queued && name == "retry":
@@ -183,7 +204,7 @@ func TestProtocol(t *testing.T) {
 			rt.Repeat(map[string]func(*rapid.T){
 				"":       m.check,
 				"create": m.create, "claim": m.claim, "claim again": m.claim, "settle": m.settle, "settle again": m.settle,
-				"expire": m.expire, "cancel": m.cancel, "replay": m.replay, "renew": m.renew, "charge": m.charge,
+				"expire": m.expire, "cancel": m.cancel, "replay": m.replay, "replay for a plan": m.replayAll, "unlist": m.unlist, "renew": m.renew, "charge": m.charge,
 				"rerun": m.rerun, "look": m.look, "time passes": m.wait,
 			})
 		})
@@ -311,12 +332,60 @@ func (m *machine) cancel(t *rapid.T) {
 func (m *machine) replay(t *rapid.T) {
 	id := m.id(t)
 	run := m.model[id].run + rapid.IntRange(-1, 2).Draw(t, "runs on")
-	want := m.model[id].replay(now(), run)
+	want := m.model[id].replay(now(), run, "")
 	if m.maybeLose(t) {
 		_, _ = m.table.Replay(t.Context(), id, run)
 	}
 	if got, err := m.table.Replay(t.Context(), id, run); got != want || err != nil {
 		t.Fatalf("Replay(%s, %d) = %t, %v; want %t", id, run, got, err, want)
+	}
+}
+
+// replayAll replays one task or some for a plan.
+func (m *machine) replayAll(t *rapid.T) {
+	plan := rapid.SampledFrom([]string{"p", "q"}).Draw(t, "plan")
+	var requests []tasktable.ReplayRequest
+	want := map[string]bool{}
+	for _, id := range m.some(t) {
+		run := m.model[id].run + rapid.IntRange(-1, 3).Draw(t, "runs on")
+		requests = append(requests, tasktable.ReplayRequest{ID: id, Run: run, PlanID: plan})
+		want[id] = m.model[id].replay(now(), run, plan)
+	}
+	if m.maybeLose(t) {
+		m.table.ReplayAll(t.Context(), requests)
+	}
+	for i, got := range m.table.ReplayAll(t.Context(), requests) {
+		id := requests[i].ID
+		if got.Done != want[id] || got.Err != nil || got.Row == nil || got.Row.Status != m.model[id].status || got.Row.Run != m.model[id].run {
+			t.Fatalf("replay of %+v = %+v, %+v; want %t", requests[i], got, got.Row, want[id])
+		}
+	}
+}
+
+// unlist takes tasks out of the index, and sometimes puts them back.
+func (m *machine) unlist(t *rapid.T) {
+	ids := m.some(t)
+	var before, all []tasktable.FailureEntry
+	for _, id := range ids {
+		row := m.model[id]
+		if row == nil {
+			continue
+		}
+		all = append(all, tasktable.FailureEntry{ID: id, Run: row.run})
+		if row.status == task.DeadLettered && row.listed {
+			before = append(before, tasktable.FailureEntry{ID: id, Run: row.run, Fingerprint: "fingerprint", At: time.Now()})
+			row.listed = false
+		}
+	}
+	errs := m.table.Unlist(t.Context(), all)
+	if rapid.Bool().Draw(t, "and relist") {
+		errs = append(errs, m.table.Relist(t.Context(), before)...)
+		for _, e := range before {
+			m.model[e.ID].listed = true
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -355,7 +424,8 @@ func (m *machine) charge(t *rapid.T) {
 
 func (m *machine) rerun(t *rapid.T) {
 	m.fenced(t, func(r *tasktable.Row, row *modelRow) error {
-		row.run, row.attempts, row.replays = r.Run+1, 0, r.Replays+1
+		row.replays = r.Replays
+		row.begin(r.Run+1, "")
 		return m.table.Rerun(t.Context(), r, r.Run+1)
 	})
 }
@@ -383,6 +453,10 @@ func (m *machine) check(t *rapid.T) {
 			status: task.Status(text(it, "status")), run: int(number(it, "run")), attempts: int(number(it, "attempts")),
 			replays: int(number(it, "replays")), fence: number(it, "fence"), settled: number(it, "settled"),
 			claimableAt: number(it, "claimable_at"), deadline: number(it, "deadline"), cancel: it["cancel_requested"] != nil,
+			plan: text(it, "plan_id"), history: history(t, text(it, "history")), listed: it["failure_key"] != nil,
+		}
+		if shard := text(it, "failure_shard"); got.listed && !strings.HasPrefix(shard, string(got.status)+"#") || !got.listed && shard != "" {
+			t.Fatalf("%s is %s, and listed in %q", id, got.status, shard)
 		}
 		if got != *want {
 			t.Fatalf("%s is\n%+v, want\n%+v", id, got, *want)
@@ -402,6 +476,21 @@ func (m *machine) check(t *rapid.T) {
 			t.Fatalf("%s was %s and changed from\n%+v to\n%+v", id, before.status, before, got)
 		}
 	}
+}
+
+// history is what a row tells of attempts, as their numbers.
+func history(t *rapid.T, stored string) string {
+	var attempts []task.Attempt
+	if stored != "" {
+		if err := json.Unmarshal([]byte(stored), &attempts); err != nil {
+			t.Fatalf("history %q: %v", stored, err)
+		}
+	}
+	numbers := make([]string, len(attempts))
+	for i, a := range attempts {
+		numbers[i] = strconv.Itoa(a.Attempt)
+	}
+	return strings.Join(numbers, " ")
 }
 
 func text(it map[string]types.AttributeValue, name string) string {

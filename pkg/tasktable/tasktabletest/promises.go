@@ -109,6 +109,7 @@ func (h *History) standsAlone(b *biography, row *tasktable.Row) {
 	if !h.opts.EveryWrite && row.Attempts > r.begun+r.charged() {
 		h.broken(b, BegunIsCharged, "%d attempts are counted in run %d, %d began and %d were counted beforehand", row.Attempts, row.Run, r.begun, r.charged())
 	}
+	h.failing(b, row)
 	switch row.Status {
 	case task.Succeeded:
 		if !slices.Contains(r.results, string(row.Result)) {
@@ -154,6 +155,11 @@ func (h *History) follows(b *biography, before, row *tasktable.Row) {
 	}
 	if row.Run == before.Run && before.Result != nil && string(before.Result) != string(row.Result) {
 		h.broken(b, OneResult, "the result %s became %s", before.Result, row.Result)
+	}
+	if row.Run > before.Run {
+		h.rerun(b, row)
+	} else if row.PlanID != before.PlanID {
+		h.broken(b, PlanNamed, "the plan of run %d was %q and is %q", row.Run, before.PlanID, row.PlanID)
 	}
 	if before.Status.Final() && (row.Status != before.Status || row.Fence != before.Fence || row.Run != before.Run || row.Attempts != before.Attempts) {
 		h.broken(b, FinalStays, "%s changed", before.Status)
@@ -267,6 +273,7 @@ func (h *History) settled(b *biography, before, row *tasktable.Row, at int64) {
 	if row.Run != before.Run {
 		h.broken(b, FencedWrite, "a settlement changed the run")
 	}
+	h.attemptTold(b, before, row)
 	released := row.Status == task.Queued && !b.claim.begun && before.Vanished()
 	switch {
 	case released && row.Settled == before.Settled:

@@ -42,7 +42,7 @@ func playEngine(t *rapid.T) {
 		"submit": e.submit, "submit again": e.submitAgain,
 		"deliver": e.deliver, "deliver to another": e.deliver, "deliver backlog": e.deliverBacklog,
 		"time passes": e.wait, "a lease passes": e.waitLong, "a batch ends": e.finish,
-		"kill": e.killNow, "duplicate": e.duplicate, "redrive": e.redrive, "retry": e.retry,
+		"kill": e.killNow, "duplicate": e.duplicate, "redrive": e.redrive, "retry": e.retry, "replay many": e.replayMany,
 		"cancel": e.cancelOne, "cancel a running one": e.cancelRunning, "look": e.look,
 	})
 	e.drain()
@@ -191,7 +191,7 @@ func (e *engine) redrive(t *rapid.T) {
 	if len(e.messages(dead)) == 0 {
 		t.Skip("no dead letter")
 	}
-	e.world.redrive(e.process(t, "operator"), rapid.Bool().Draw(t, "write"), rapid.Bool().Draw(t, "letter kept"))
+	e.world.redrive(e.process(t, "operator"), e.manner(t), rapid.Bool().Draw(t, "letter kept"))
 }
 
 // retry replays a task that may have failed, without a letter.
@@ -203,10 +203,40 @@ func (e *engine) retry(t *rapid.T) {
 	}
 	run := r.Run + rapid.IntRange(0, 1).Draw(t, "runs on")
 	e.tell(tasktabletest.Fact{What: tasktabletest.ReplayAsked, ID: id, Run: run})
-	ctx := e.process(t, "operator").context(e.ctx())
-	e.background(func() { _, _ = e.table.Replay(ctx, id, run) })
+	p, how := e.process(t, "operator"), e.manner(t)
+	e.background(func() { e.replay(p, how, id, run) })
 	// The message goes out even if the replay's own write did not.
 	e.send(tasks, e.messageOf(id, run))
+}
+
+func (e *engine) manner(t *rapid.T) manner {
+	return rapid.SampledFrom([]manner{bySQS, byRow, byPlan}).Draw(t, "manner")
+}
+
+// replayMany replays several tasks for one plan, and then resumes the plan.
+func (e *engine) replayMany(t *rapid.T) {
+	ids := e.known()
+	if len(ids) < 2 {
+		t.Skip("too few tasks")
+	}
+	plan := rapid.SampledFrom([]string{"plan", "plan", "another plan"}).Draw(t, "plan")
+	var requests []tasktable.ReplayRequest
+	for _, id := range ids {
+		if r := e.db.Row(id); r != nil {
+			requests = append(requests, tasktable.ReplayRequest{ID: id, Run: r.Run + rapid.IntRange(0, 1).Draw(t, "runs on")})
+		}
+	}
+	if len(requests) == 0 {
+		t.Skip("no rows")
+	}
+	p := e.process(t, "operator")
+	e.background(func() {
+		e.plan(p, plan, requests)
+		e.plan(healthy("operator again"), plan, slices.Clone(requests))
+	})
+	for _, r := range requests {
+		e.send(tasks, e.messageOf(r.ID, r.Run))
+	}
 }
 
 func (e *engine) id(t *rapid.T) string {

@@ -2,7 +2,6 @@ package tasktabletest
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -62,20 +61,33 @@ func (d *DynamoDB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemIn
 	return out, nil
 }
 
-// Query implements [tasktable.API], on the index: keys only, ordered by id.
+// index is a secondary index of a task table.
+type index struct {
+	hash, sort string
+	projected  []string // beside the keys
+}
+
+var indexes = map[string]index{
+	"by_tenant":  {hash: shardName, sort: keyName},
+	"by_failure": {hash: "failure_shard", sort: "failure_key", projected: []string{"type", shardName, "run"}},
+}
+
+// Query implements [tasktable.API], on an index: what it projects, in its order.
 func (d *DynamoDB) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (out *dynamodb.QueryOutput, err error) {
 	defer guard(&err)
 	p := newParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
 	where := p.over(aws.ToString(in.KeyConditionExpression)).condition()
 	p.unused()
+	x, known := indexes[aws.ToString(in.IndexName)]
 	switch {
-	case aws.ToString(in.IndexName) != "by_tenant":
+	case !known:
 		fail("The table does not have the specified index: %s", aws.ToString(in.IndexName))
 	case aws.ToBool(in.ConsistentRead):
 		fail("Consistent reads are not supported on global secondary indexes")
-	case in.ExclusiveStartKey != nil || in.FilterExpression != nil:
-		fail("ExclusiveStartKey and FilterExpression are not simulated")
+	case in.FilterExpression != nil:
+		fail("FilterExpression is not simulated")
 	}
+	backwards := in.ScanIndexForward != nil && !*in.ScanIndexForward
 	fault, err := d.enter(ctx, "Query")
 	if err != nil {
 		return nil, err
@@ -84,28 +96,67 @@ func (d *DynamoDB) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func
 	if fault.Stale {
 		return out, nil
 	}
-	out.Items = d.indexed(where)
-	if in.ScanIndexForward != nil && !*in.ScanIndexForward {
+	out.Items = d.indexed(x, where)
+	if backwards {
 		slices.Reverse(out.Items)
+	}
+	if in.ExclusiveStartKey != nil {
+		out.Items = x.behind(out.Items, in.ExclusiveStartKey, backwards)
 	}
 	if limit := int(aws.ToInt32(in.Limit)); limit > 0 && len(out.Items) > limit {
 		out.Items = out.Items[:limit]
-		out.LastEvaluatedKey = maps.Clone(out.Items[limit-1])
+		out.LastEvaluatedKey = x.keys(out.Items[limit-1])
 	}
 	out.Count = int32(len(out.Items)) //nolint:gosec // what fits into a test's memory fits into 31 bits
 	return out, nil
 }
 
-// indexed returns the keys of what is in the index and meets a condition.
-func (d *DynamoDB) indexed(where condition) []map[string]types.AttributeValue {
+// indexed returns what an index has of the items that meet a condition.
+func (d *DynamoDB) indexed(x index, where condition) []map[string]types.AttributeValue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var found []map[string]types.AttributeValue
 	for _, it := range d.items {
-		if it[shardName] != nil && where(it) {
-			found = append(found, item{keyName: it[keyName], shardName: it[shardName]})
+		if it[x.hash] == nil || it[x.sort] == nil || !where(it) {
+			continue
 		}
+		entry := x.keys(it)
+		for _, name := range x.projected {
+			if v := it[name]; v != nil {
+				entry[name] = v
+			}
+		}
+		found = append(found, entry)
 	}
-	slices.SortFunc(found, func(a, b map[string]types.AttributeValue) int { return strings.Compare(keyOf(a), keyOf(b)) })
+	slices.SortFunc(found, x.compare)
 	return found
+}
+
+// keys are the keys of an index, and of the table, in an item.
+func (x index) keys(it item) item {
+	return item{keyName: it[keyName], x.hash: it[x.hash], x.sort: it[x.sort]}
+}
+
+// compare orders entries of one partition: by the sort key, then, as AWS
+// happens to do, somehow.
+func (x index) compare(a, b map[string]types.AttributeValue) int {
+	switch {
+	case holds("<", a[x.sort], b[x.sort]):
+		return -1
+	case holds(">", a[x.sort], b[x.sort]):
+		return 1
+	default:
+		return strings.Compare(keyOf(a), keyOf(b))
+	}
+}
+
+// behind returns the entries after a place, which need not be there any more.
+func (x index) behind(entries []map[string]types.AttributeValue, place item, backwards bool) []map[string]types.AttributeValue {
+	if len(place) != len(x.keys(place)) || place[keyName] == nil || place[x.hash] == nil || place[x.sort] == nil {
+		fail("The provided starting key is invalid")
+	}
+	return slices.DeleteFunc(entries, func(it map[string]types.AttributeValue) bool {
+		c := x.compare(it, place)
+		return c == 0 || (c < 0) != backwards
+	})
 }

@@ -26,9 +26,16 @@ type Store interface {
 	GetConsistent(ctx context.Context, id string) (*tasktable.Row, error)
 	Input(context.Context, *tasktable.Row) (json.RawMessage, error)
 	List(context.Context, tasktable.Query) (tasktable.Page, error)
+	Rows(ctx context.Context, ids []string) (map[string]*tasktable.Row, error)
 
 	Cancel(ctx context.Context, tenant, id string) (*tasktable.Row, error)
 	Replay(ctx context.Context, id string, run int) (bool, error)
+	ReplayFor(context.Context, tasktable.ReplayRequest) tasktable.Replayed
+	ReplayAll(context.Context, []tasktable.ReplayRequest) []tasktable.Replayed
+
+	Failures(context.Context, tasktable.FailureQuery) (tasktable.FailurePage, error)
+	Unlist(ctx context.Context, entries []tasktable.FailureEntry) []error
+	Relist(context.Context, []tasktable.FailureEntry) []error
 }
 
 var _ Store = (*tasktable.Table)(nil)

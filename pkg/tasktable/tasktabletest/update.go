@@ -103,7 +103,7 @@ type statement struct {
 func parseStatement(sql string, params []types.AttributeValue) (s statement, err error) {
 	defer guard(&err)
 	p := newParser(nil, nil).over(sql)
-	p.params = params
+	p.sql, p.params = true, params
 	p.expect("UPDATE")
 	if table := p.take(); !strings.HasPrefix(table, `"`) {
 		fail("Statement wasn't well formed: the table's name is not quoted")

@@ -11,7 +11,7 @@ type item = map[string]types.AttributeValue
 
 const (
 	keyName   = "id"
-	shardName = "tenant_shard"
+	shardName = "tenant_shard" // which rows have, and other items have not
 
 	maxItemSize = 400 << 10
 )
@@ -86,6 +86,13 @@ func holds(op string, a, b types.AttributeValue) bool {
 	default:
 		return c == 0
 	}
+}
+
+// begins reports whether a string begins with another one.
+func begins(v, prefix types.AttributeValue) bool {
+	s, ok := v.(*types.AttributeValueMemberS)
+	p, ok2 := prefix.(*types.AttributeValueMemberS)
+	return ok && ok2 && strings.HasPrefix(s.Value, p.Value)
 }
 
 // checkSize refuses an item beyond DynamoDB's limit.

@@ -390,23 +390,49 @@ func (w *world) work(p *process, queue string) int {
 	return n
 }
 
-// redrive moves a dead letter to the tasks queue, as an operator does. With
-// the write of a proper replay it is what the protocol says; without, what a
-// redrive of SQS's own does. If kept, it dies before it deletes the letter.
-func (w *world) redrive(p *process, write, kept bool) {
+// manner is how an operator replays.
+type manner string
+
+const (
+	bySQS  manner = "by SQS"  // the message alone: a redrive of SQS's own
+	byRow  manner = "by row"  // the row's write, then the message
+	byPlan manner = "by plan" // the same as part of a plan
+)
+
+// redrive moves a dead letter to the tasks queue, as an operator does. If kept,
+// it dies before it deletes the letter.
+func (w *world) redrive(p *process, how manner, kept bool) {
 	records := w.sqs.Receive(dead, 1)
 	if len(records) == 0 {
 		return
 	}
 	m := w.message(&records[0])
-	if write {
-		w.tell(tasktabletest.Fact{What: tasktabletest.ReplayAsked, ID: m.TaskID, Run: m.Run})
-		_, _ = w.table.Replay(p.context(w.ctx()), m.TaskID, m.Run)
-	}
+	w.replay(p, how, m.TaskID, m.Run)
 	w.send(tasks, m)
 	if !kept {
 		w.sqs.Delete(dead, records[0].ReceiptHandle)
 	}
+}
+
+// replay makes the row's write of a replay, which may be refused.
+func (w *world) replay(p *process, how manner, id string, run int) {
+	switch how {
+	case byRow:
+		w.tell(tasktabletest.Fact{What: tasktabletest.ReplayAsked, ID: id, Run: run})
+		_, _ = w.table.Replay(p.context(w.ctx()), id, run)
+	case byPlan:
+		w.plan(p, "plan", []tasktable.ReplayRequest{{ID: id, Run: run}})
+	default:
+	}
+}
+
+// plan replays tasks for a plan.
+func (w *world) plan(p *process, plan string, requests []tasktable.ReplayRequest) []tasktable.Replayed {
+	for i := range requests {
+		requests[i].PlanID = plan
+		w.tell(tasktabletest.Fact{What: tasktabletest.ReplayAsked, ID: requests[i].ID, Run: requests[i].Run, Plan: plan})
+	}
+	return w.table.ReplayAll(p.context(w.ctx()), requests)
 }
 
 // message reads a message as Lambda hands it over.
@@ -533,6 +559,29 @@ func (w *world) drain() {
 	}
 	w.history.End(letters)
 	w.judge()
+	w.listed()
+}
+
+// listed checks that the index of failures has exactly the tasks that failed.
+func (w *world) listed() {
+	found := map[string]task.Status{}
+	for _, status := range []task.Status{task.DeadLettered, task.Failed} {
+		page, err := w.table.Failures(healthy("operator").context(w.ctx()), tasktable.FailureQuery{Status: status})
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, e := range page.Entries {
+			found[e.ID] = status
+			if r := w.db.Row(e.ID); r.Status != status || r.Run != e.Run || r.FinishedAt != e.At.UnixMilli() || r.Report == nil {
+				w.t.Errorf("listed as %+v is %+v\n%s", e, r, w.history.Of(e.ID))
+			}
+		}
+	}
+	for _, id := range w.known() {
+		if r := w.db.Row(id); r != nil && (r.Status == task.DeadLettered || r.Status == task.Failed) && found[id] != r.Status {
+			w.t.Errorf("it is %s, and not listed\n%s", r.Status, w.history.Of(id))
+		}
+	}
 }
 
 // wait sleeps until a message is visible; false if there is none.

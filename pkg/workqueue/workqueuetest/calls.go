@@ -19,7 +19,7 @@ var _ workqueue.API = (*SQS)(nil)
 func (s *SQS) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...func(*sqs.Options)) (*sqs.SendMessageOutput, error) {
 	e := types.SendMessageBatchRequestEntry{
 		MessageBody: in.MessageBody, MessageAttributes: in.MessageAttributes, MessageSystemAttributes: in.MessageSystemAttributes,
-		MessageGroupId: in.MessageGroupId, DelaySeconds: in.DelaySeconds,
+		MessageGroupId: in.MessageGroupId, MessageDeduplicationId: in.MessageDeduplicationId, DelaySeconds: in.DelaySeconds,
 	}
 	fault, q, err := s.enter(ctx, "SendMessage", in.QueueUrl, []string{aws.ToString(in.MessageBody)})
 	if err != nil {
@@ -27,13 +27,14 @@ func (s *SQS) SendMessage(ctx context.Context, in *sqs.SendMessageInput, _ ...fu
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.send(q, e); err != nil {
+	id, err := s.send(q, e)
+	if err != nil {
 		return nil, err
 	}
 	if fault.Err != nil {
 		return nil, fault.Err
 	}
-	return &sqs.SendMessageOutput{MessageId: aws.String(q.messages[len(q.messages)-1].ID)}, nil
+	return &sqs.SendMessageOutput{MessageId: &id}, nil
 }
 
 // SendMessageBatch implements [workqueue.API].
@@ -57,12 +58,17 @@ func (s *SQS) SendMessageBatch(ctx context.Context, in *sqs.SendMessageBatchInpu
 	defer s.mu.Unlock()
 	out := &sqs.SendMessageBatchOutput{}
 	for i, e := range in.Entries {
-		if refusal := fault.refusal(i, func() error { return s.send(q, e) }); refusal != nil {
+		var id string
+		refusal := fault.refusal(i, func() (err error) {
+			id, err = s.send(q, e)
+			return err
+		})
+		if refusal != nil {
 			refusal.Id = e.Id
 			out.Failed = append(out.Failed, *refusal)
 			continue
 		}
-		out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: e.Id, MessageId: aws.String(q.messages[len(q.messages)-1].ID)})
+		out.Successful = append(out.Successful, types.SendMessageBatchResultEntry{Id: e.Id, MessageId: &id})
 	}
 	if fault.Err != nil {
 		return nil, fault.Err
@@ -136,16 +142,30 @@ func (s *SQS) enter(ctx context.Context, operation string, url *string, entries 
 	return fault, q, nil
 }
 
-// send puts an entry into a queue, if SQS would. mu must be held.
-func (s *SQS) send(q *queue, e types.SendMessageBatchRequestEntry) error {
+// deduplicated is how long a FIFO queue remembers a deduplication id
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html).
+const deduplicated = 5 * time.Minute
+
+// send puts an entry into a queue, if SQS would, and returns its id. mu must be
+// held.
+func (s *SQS) send(q *queue, e types.SendMessageBatchRequestEntry) (id string, err error) {
 	if n := len(e.MessageAttributes); n > workqueue.MaxAttributes || aws.ToString(e.MessageBody) == "" || size(e) > workqueue.MaxBytes || e.DelaySeconds < 0 || e.DelaySeconds > 900 {
-		return apiError("InvalidParameterValue", "One or more parameters are invalid")
+		return "", apiError("InvalidParameterValue", "One or more parameters are invalid")
 	}
-	s.put(q, Message{
-		Body: *e.MessageBody, Attributes: e.MessageAttributes, Group: aws.ToString(e.MessageGroupId),
+	once := aws.ToString(e.MessageDeduplicationId)
+	if q.fifo() {
+		if once == "" || aws.ToString(e.MessageGroupId) == "" {
+			return "", apiError("InvalidParameterValue", "A FIFO queue needs MessageGroupId and MessageDeduplicationId")
+		}
+		if at, used := q.sentIDs[once]; used && time.Since(at) < deduplicated {
+			return "00000000-0000-4000-8000-000000000000", nil // taken, and dropped without a word
+		}
+		q.sentIDs[once] = time.Now()
+	}
+	return s.put(q, Message{
+		Body: *e.MessageBody, Attributes: e.MessageAttributes, Group: aws.ToString(e.MessageGroupId), DeduplicationID: once,
 		Trace: aws.ToString(e.MessageSystemAttributes["AWSTraceHeader"].StringValue),
-	}, time.Duration(e.DelaySeconds)*time.Second)
-	return nil
+	}, time.Duration(e.DelaySeconds)*time.Second), nil
 }
 
 // hide changes when a message can be received. SQS.mu must be held.

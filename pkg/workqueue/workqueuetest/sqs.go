@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,9 +43,13 @@ type QueueOptions struct {
 }
 
 type queue struct {
+	name     string
 	opts     QueueOptions
 	messages []*message
+	sentIDs  map[string]time.Time // deduplication ids of a FIFO queue, and when they were used
 }
+
+func (q *queue) fifo() bool { return strings.HasSuffix(q.name, ".fifo") }
 
 // message is what a queue holds. SQS.mu must be held.
 type message struct {
@@ -59,9 +64,13 @@ type Message struct {
 	Attributes map[string]types.MessageAttributeValue
 	Group      string
 	Trace      string
-	SentAt     time.Time
-	VisibleAt  time.Time // from when it can be received
-	Receives   int       // how often it was
+	// DeduplicationID is what it was sent with, to a FIFO queue.
+	DeduplicationID string
+	// MovedFrom is the ARN of the queue that the redrive policy took it from.
+	MovedFrom string
+	SentAt    time.Time
+	VisibleAt time.Time // from when it can be received
+	Receives  int       // how often it was
 }
 
 // Attribute is the text of a message attribute, empty without one.
@@ -74,17 +83,18 @@ func (s *SQS) Create(name string, o QueueOptions) (url string) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queues[name] = &queue{opts: o}
+	s.queues[name] = &queue{name: name, opts: o, sentIDs: map[string]time.Time{}}
 	return urlPrefix + name
 }
 
-// put adds a message to a queue. mu must be held.
-func (s *SQS) put(q *queue, m Message, delay time.Duration) {
+// put adds a message to a queue and returns its id. mu must be held.
+func (s *SQS) put(q *queue, m Message, delay time.Duration) (id string) {
 	s.sent++
 	m.ID = fmt.Sprintf("00000000-0000-4000-8000-%012d", s.sent)
 	m.SentAt = time.Now()
 	m.VisibleAt = m.SentAt.Add(delay)
 	q.messages = append(q.messages, &message{Message: m})
+	return m.ID
 }
 
 // Receive takes up to limit visible messages, as Lambda hands them over, and
@@ -93,26 +103,42 @@ func (s *SQS) Receive(name string, limit int) []events.SQSMessage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.queue(name)
-	now := time.Now()
-	slices.SortStableFunc(q.messages, func(a, b *message) int { return a.VisibleAt.Compare(b.VisibleAt) })
 	var records []events.SQSMessage
+	for _, m := range s.take(q, limit, q.opts.Visibility) {
+		records = append(records, m.record(name))
+	}
+	return records
+}
+
+// take receives up to limit messages and hides them. Of a FIFO queue it takes
+// none behind one of its group that is hidden. mu must be held.
+func (s *SQS) take(q *queue, limit int, hide time.Duration) (taken []*message) {
+	now := time.Now()
+	if !q.fifo() {
+		slices.SortStableFunc(q.messages, func(a, b *message) int { return a.VisibleAt.Compare(b.VisibleAt) })
+	}
+	busy := map[string]bool{} // groups
 	for _, m := range slices.Clone(q.messages) {
-		if len(records) == limit || m.VisibleAt.After(now) {
+		if len(taken) == limit {
 			break
+		}
+		if m.VisibleAt.After(now) || q.fifo() && busy[m.Group] {
+			busy[m.Group] = true
+			continue
 		}
 		if q.opts.MaxReceives > 0 && m.Receives >= q.opts.MaxReceives {
 			q.messages = slices.DeleteFunc(q.messages, func(other *message) bool { return other == m })
-			m.VisibleAt, m.receipt = now, ""
+			m.VisibleAt, m.receipt, m.MovedFrom = now, "", arnPrefix+q.name
 			dead := s.queue(q.opts.DeadLetter)
 			dead.messages = append(dead.messages, m)
 			continue
 		}
 		m.Receives++
 		m.receipt = m.ID + "#" + strconv.Itoa(m.Receives)
-		m.VisibleAt = now.Add(q.opts.Visibility)
-		records = append(records, m.record(name))
+		m.VisibleAt = now.Add(hide)
+		taken = append(taken, m)
 	}
-	return records
+	return taken
 }
 
 // record is the message as Lambda hands it over.
@@ -132,6 +158,9 @@ func (m *message) record(queue string) events.SQSMessage {
 	if m.Trace != "" {
 		rec.Attributes["AWSTraceHeader"] = m.Trace
 	}
+	if m.MovedFrom != "" {
+		rec.Attributes["DeadLetterQueueSourceArn"] = m.MovedFrom
+	}
 	for name, v := range m.Attributes {
 		rec.MessageAttributes[name] = events.SQSMessageAttribute{DataType: aws.ToString(v.DataType), StringValue: v.StringValue, BinaryValue: v.BinaryValue}
 	}
@@ -143,8 +172,7 @@ func (m *message) record(queue string) events.SQSMessage {
 func (s *SQS) Delete(name, receipt string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := s.queue(name)
-	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return receipt != "" && m.receipt == receipt })
+	s.queue(name).delete(receipt)
 }
 
 // Messages returns what a queue holds, visible or not, in the order in which
