@@ -1,0 +1,247 @@
+package ddbfake
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// operand reads a value out of an item; nil if it is not there.
+type operand func(Item) types.AttributeValue
+
+// Condition holds or does not hold for an item, which is nil if it is absent.
+type Condition func(Item) bool
+
+// Condition parses a condition or a filter. One that is left out always holds.
+func (p *Parser) Condition(expression *string) Condition {
+	if expression == nil {
+		return func(Item) bool { return true }
+	}
+	c := p.over(*expression).disjunction()
+	p.end()
+	return c
+}
+
+// KeyCondition parses the condition of a Query on a table with these keys: the
+// hash key is equal to something, and perhaps the range key lies somewhere.
+func (p *Parser) KeyCondition(expression *string, hash, rng string) Condition {
+	if expression == nil {
+		Fail("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
+	}
+	p.over(*expression)
+	first, key := p.keyTerm()
+	conditions := map[string]Condition{key: first}
+	if p.accept("AND") {
+		second, key := p.keyTerm()
+		if conditions[key] != nil {
+			Fail("KeyConditionExpressions must only contain one condition per key")
+		}
+		conditions[key] = second
+	}
+	p.end()
+	for key := range conditions {
+		if key != hash+" =" && strings.Fields(key)[0] != rng {
+			Fail("Query condition missed key schema element, or: %s", key)
+		}
+	}
+	c := conditions[hash+" ="]
+	if c == nil {
+		Fail("Query condition missed key schema element: %s", hash)
+	}
+	return func(it Item) bool {
+		for _, c := range conditions {
+			if !c(it) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// keyTerm reads one comparison and returns it with the key and the operator.
+func (p *Parser) keyTerm() (c Condition, key string) {
+	if p.accept("(") {
+		defer p.expect(")")
+	}
+	if p.accept("begins_with", "(") {
+		left := p.path()
+		p.expect(",")
+		prefix := p.operand()
+		p.expect(")")
+		return func(it Item) bool { return begins(left.in(it), prefix(it)) }, left[0] + " begins_with"
+	}
+	left := p.path()
+	if p.accept("BETWEEN") {
+		return p.between(left.in), left[0] + " BETWEEN"
+	}
+	op := p.comparison()
+	if op == "<>" {
+		Fail("Unsupported operator on KeyConditionExpression: operator: <>")
+	}
+	right := p.operand()
+	return func(it Item) bool { return holds(op, left.in(it), right(it)) }, left[0] + " " + op
+}
+
+func (p *Parser) disjunction() Condition {
+	left := p.conjunction()
+	for p.accept("OR") {
+		a, b := left, p.conjunction()
+		left = func(it Item) bool { return a(it) || b(it) }
+	}
+	return left
+}
+
+func (p *Parser) conjunction() Condition {
+	left := p.negation()
+	for p.accept("AND") {
+		a, b := left, p.negation()
+		left = func(it Item) bool { return a(it) && b(it) }
+	}
+	return left
+}
+
+func (p *Parser) negation() Condition {
+	if p.accept("NOT") {
+		c := p.negation()
+		return func(it Item) bool { return !c(it) }
+	}
+	return p.term()
+}
+
+func (p *Parser) term() Condition {
+	switch {
+	case p.accept("("):
+		c := p.disjunction()
+		p.expect(")")
+		return c
+	case p.accept("attribute_exists", "("):
+		at := p.path()
+		p.expect(")")
+		return func(it Item) bool { return at.in(it) != nil }
+	case p.accept("attribute_not_exists", "("):
+		at := p.path()
+		p.expect(")")
+		return func(it Item) bool { return at.in(it) == nil }
+	case p.accept("begins_with", "("):
+		return p.binary(begins)
+	case p.accept("contains", "("):
+		return p.binary(contains)
+	}
+	left := p.operand()
+	switch {
+	case p.accept("BETWEEN"):
+		return p.between(left)
+	case p.accept("IN", "("):
+		var choices []operand
+		p.list(func() { choices = append(choices, p.operand()) })
+		p.expect(")")
+		return func(it Item) bool {
+			for _, c := range choices {
+				if holds("=", left(it), c(it)) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	op := p.comparison()
+	right := p.operand()
+	return func(it Item) bool { return holds(op, left(it), right(it)) }
+}
+
+// binary reads the two operands of a function.
+func (p *Parser) binary(f func(a, b types.AttributeValue) bool) Condition {
+	a := p.operand()
+	p.expect(",")
+	b := p.operand()
+	p.expect(")")
+	return func(it Item) bool { return f(a(it), b(it)) }
+}
+
+func (p *Parser) between(left operand) Condition {
+	low := p.operand()
+	p.expect("AND")
+	high := p.operand()
+	return func(it Item) bool { return holds(">=", left(it), low(it)) && holds("<=", left(it), high(it)) }
+}
+
+func (p *Parser) comparison() string {
+	op := p.take()
+	switch op {
+	case "=", "<>", "<", "<=", ">", ">=":
+	default:
+		Fail("Syntax error: %q where a comparison belongs", op)
+	}
+	return op
+}
+
+func (p *Parser) operand() operand {
+	switch t := p.peek(); {
+	case strings.HasPrefix(t, ":"):
+		p.take()
+		v, ok := p.values[t]
+		if !ok {
+			Fail("An expression attribute value used in expression is not defined; attribute value: %s", t)
+		}
+		p.used[t] = true
+		return func(Item) types.AttributeValue { return v }
+	case p.accept("size", "("):
+		at := p.path()
+		p.expect(")")
+		return func(it Item) types.AttributeValue { return sizeOf(at.in(it)) }
+	case p.accept("if_not_exists", "("):
+		at := p.path()
+		p.expect(",")
+		otherwise := p.value()
+		p.expect(")")
+		return func(it Item) types.AttributeValue {
+			if v := at.in(it); v != nil {
+				return v
+			}
+			return otherwise(it)
+		}
+	case p.accept("list_append", "("):
+		a := p.operand()
+		p.expect(",")
+		b := p.operand()
+		p.expect(")")
+		return func(it Item) types.AttributeValue { return appended(a(it), b(it)) }
+	default:
+		return p.path().in
+	}
+}
+
+func begins(v, prefix types.AttributeValue) bool {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		p, ok := prefix.(*types.AttributeValueMemberS)
+		return ok && strings.HasPrefix(v.Value, p.Value)
+	case *types.AttributeValueMemberB:
+		p, ok := prefix.(*types.AttributeValueMemberB)
+		return ok && bytes.HasPrefix(v.Value, p.Value)
+	}
+	return false
+}
+
+func contains(v, part types.AttributeValue) bool {
+	switch v := v.(type) {
+	case *types.AttributeValueMemberS:
+		p, ok := part.(*types.AttributeValueMemberS)
+		return ok && strings.Contains(v.Value, p.Value)
+	case *types.AttributeValueMemberSS:
+		p, ok := part.(*types.AttributeValueMemberS)
+		for i := 0; ok && i < len(v.Value); i++ {
+			if v.Value[i] == p.Value {
+				return true
+			}
+		}
+	case *types.AttributeValueMemberL:
+		for _, e := range v.Value {
+			if holds("=", e, part) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,171 @@
+package ddbfake
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
+)
+
+// Item is an item, or the attributes of a map.
+type Item = map[string]types.AttributeValue
+
+// invalid is the message of a ValidationException.
+type invalid string
+
+// Fail panics with what becomes a ValidationException, see [Guard].
+func Fail(format string, args ...any) { panic(invalid(fmt.Sprintf(format, args...))) }
+
+// Guard makes an error of what [Fail] panicked with. Defer it.
+func Guard(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case invalid:
+		*err = &smithy.GenericAPIError{Code: "ValidationException", Message: string(r), Fault: smithy.FaultClient}
+	default:
+		panic(r)
+	}
+}
+
+// Parser turns the expressions of one request into functions.
+type Parser struct {
+	tokens []string
+	names  map[string]string // of #name
+	values Item              // of :value
+	used   map[string]bool
+}
+
+// NewParser returns a parser that knows a request's names and values.
+func NewParser(names map[string]string, values Item) *Parser {
+	return &Parser{names: names, values: values, used: map[string]bool{}}
+}
+
+var tokenForm = regexp.MustCompile(`^\s*([#:]?\w+|<=|>=|<>|[=<>()+\-,.])`)
+
+// over makes p read another expression.
+func (p *Parser) over(expression string) *Parser {
+	p.tokens = p.tokens[:0]
+	for rest := strings.TrimSpace(expression); rest != ""; {
+		found := tokenForm.FindStringSubmatch(rest)
+		if found == nil {
+			Fail("Syntax error at %q", rest)
+		}
+		p.tokens = append(p.tokens, found[1])
+		rest = strings.TrimSpace(rest[len(found[0]):])
+	}
+	if len(p.tokens) == 0 {
+		Fail("The expression can not be empty;")
+	}
+	return p
+}
+
+// Unused refuses names and values that no expression mentions, as AWS does.
+func (p *Parser) Unused() {
+	for name := range p.names {
+		if !p.used[name] {
+			Fail("Value provided in ExpressionAttributeNames unused in expressions: keys: {%s}", name)
+		}
+	}
+	for name := range p.values {
+		if !p.used[name] {
+			Fail("Value provided in ExpressionAttributeValues unused in expressions: keys: {%s}", name)
+		}
+	}
+}
+
+func (p *Parser) peek() string {
+	if len(p.tokens) == 0 {
+		return ""
+	}
+	return p.tokens[0]
+}
+
+func (p *Parser) take() string {
+	t := p.peek()
+	if t == "" {
+		Fail("Syntax error: the expression ends too early")
+	}
+	p.tokens = p.tokens[1:]
+	return t
+}
+
+// accept takes the next tokens if they are these words.
+func (p *Parser) accept(words ...string) bool {
+	if len(p.tokens) < len(words) {
+		return false
+	}
+	for i, w := range words {
+		if !strings.EqualFold(p.tokens[i], w) {
+			return false
+		}
+	}
+	p.tokens = p.tokens[len(words):]
+	return true
+}
+
+func (p *Parser) expect(word string) {
+	if !p.accept(word) {
+		Fail("Syntax error: %q where %q belongs", p.peek(), word)
+	}
+}
+
+func (p *Parser) end() {
+	if t := p.peek(); t != "" {
+		Fail("Syntax error: %q is not understood here", t)
+	}
+}
+
+// list reads what one reads, and more of it behind commas.
+func (p *Parser) list(one func()) {
+	for one(); p.accept(","); {
+		one()
+	}
+}
+
+// path reads the place of an attribute: names with dots between them.
+func (p *Parser) path() path {
+	names := path{p.name()}
+	for p.accept(".") {
+		names = append(names, p.name())
+	}
+	return names
+}
+
+func (p *Parser) name() string {
+	switch t := p.take(); {
+	case strings.HasPrefix(t, "#"):
+		name, ok := p.names[t]
+		if !ok {
+			Fail("An expression attribute name used in the document path is not defined; attribute name: %s", t)
+		}
+		p.used[t] = true
+		return name
+	case strings.Trim(t[:1], "=<>()+-,.:0123456789") == "":
+		Fail("Syntax error: %q where an attribute belongs", t)
+	case reserved[strings.ToUpper(t)]:
+		Fail("Attribute name is a reserved keyword; reserved keyword: %s", t)
+	default:
+		return t
+	}
+	return ""
+}
+
+// reserved are those of DynamoDB's reserved words that attributes in this
+// module are likely to be called
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html).
+var reserved = words(`ADD ALL AND ANY ATTRIBUTE BATCH BETWEEN BY BYTES CODE COMMENT CONNECTION CONSISTENT COUNT COUNTER CURRENT CURSOR
+	DATA DATE DESCRIPTION DOMAIN DURATION END ERROR ESCAPE EVENT EXISTS EXPLAIN FILTER FIRST FROM FUNCTION GET GROUP HASH HIDDEN IN INDEX INPUT ITEM
+	KEY KEYS LANGUAGE LAST LENGTH LIMIT LIST LOCK LOG MAP MAX MESSAGE METADATA MIN MODE NAME NAMES NEXT NOT NUMBER OF OFFSET ON ONLY OPEN OPTION OR ORDER
+	OTHER OUTPUT OWNER PART PARTITION PATH PERMISSIONS PLAN POSITION PRIORITY PROGRESS QUEUE RANGE RAW READ RECORD REFERENCE REGION
+	RESOURCE RESULT ROLE ROW SEQUENCE SET SHARD SIZE SOURCE START STATE STATISTICS STATUS STREAM STRING TABLE TEXT THAN THEN TIME TIMESTAMP TO TOKEN TOTAL
+	TTL TYPE UNIT UNIQUE UPDATE URL USE USER USING UUID VALUE VALUES VERSION VIEW VIEWS WHEN WHERE WITH WORK WRITE YEAR ZONE`)
+
+func words(text string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range strings.Fields(text) {
+		set[w] = true
+	}
+	return set
+}
