@@ -64,7 +64,6 @@ func TestBadInput(t *testing.T) {
 		{"tenant", body(`"tenant":"root"`), 400, invalid, `"tenant" is not a field`},
 		{"id", body(`"id":"01KWEG73E0EDR6JV3CEXGQJRB2"`), 400, invalid, `"id" is not a field`},
 		{"a field twice", body(`"type":"shop.note"`), 400, invalid, `"type" is there twice`},
-		{"callback", body(`"callback_url":"https://example.com/done"`), 400, invalid, "delivers no callbacks"},
 
 		{"no input", only(`{"type":"shop.order"}`), 400, invalid, `"input" is missing`},
 		{"input null", only(`{"type":"shop.order","input":null}`), 400, invalid, "null"},
@@ -107,6 +106,19 @@ func TestBadInput(t *testing.T) {
 		{"priority as a number", body(`"priority":1`), 400, invalid, `"priority" is not`},
 		{"priority null", body(`"priority":null`), 400, invalid, `"priority" is null`},
 
+		{"callback null", body(`"callback_url":null`), 400, invalid, `"callback_url" is null`},
+		{"callback empty", body(`"callback_url":""`), 400, invalid, `"callback_url" is not a URL that begins with https://`},
+		{"callback as an object", body(`"callback_url":{}`), 400, invalid, `"callback_url" is not a URL`},
+		{"callback without scheme", body(`"callback_url":"example.com/done"`), 400, invalid, `"callback_url" must begin with https:// or http://`},
+		{"callback of another scheme", body(`"callback_url":"ftp://example.com/done"`), 400, invalid, `"callback_url" must begin with`},
+		{"callback without host", body(`"callback_url":"https:///done"`), 400, invalid, `"callback_url" has no host`},
+		{"callback with a password", body(`"callback_url":"https://a:b@example.com/"`), 400, invalid, "user information"},
+		{"callback with a fragment", body(`"callback_url":"https://example.com/#a"`), 400, invalid, "fragment"},
+		{"callback with a port too many", body(`"callback_url":"https://example.com:65536/"`), 400, invalid, "port"},
+		{"callback to an odd address", body(`"callback_url":"http://0x7f000001/"`), 400, invalid, "dotted-decimal"},
+		{"callback with a line break", body(`"callback_url":"https://example.com/\n"`), 400, invalid, "not a valid URL"},
+		{"callback too long", body(`"callback_url":"https://example.com/` + strings.Repeat("x", 2048) + `"`), 400, invalid, "2068 bytes"},
+
 		{"key empty", []func(*request){withKey("")}, 400, invalid, "Idempotency-Key"},
 		{"key too long", []func(*request){withKey(strings.Repeat("k", 129))}, 400, invalid, "Idempotency-Key"},
 		{"key with a space", []func(*request){withKey("a b")}, 400, invalid, "Idempotency-Key"},
@@ -146,6 +158,7 @@ func TestBadInputIsNotRepeatedAtLength(t *testing.T) {
 		`{"type":"` + strings.Repeat("é", 50_000) + `","input":1}`,
 		`{"type":"shop.note","input":1,"priority":"` + strings.Repeat(`\u0001`, 50_000) + `"}`,
 		`{"type":"shop.order","input":{"` + strings.Repeat("x", 900) + `":1}}`,
+		`{"type":"shop.note","input":1,"callback_url":"` + strings.Repeat("é", 50_000) + `"}`,
 		`{"type":"shop.note","input":1,"ttl":"` + strings.ReplaceAll(long, "\u0001", `\u0000`) + `"}`,
 	} {
 		f := newFixture(t)

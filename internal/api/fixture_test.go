@@ -18,6 +18,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/tasktable/tasktabletest"
+	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -57,7 +58,7 @@ func newFixtureWith(t *testing.T, endpoint string, opts *intake.Options) *fixtur
 	mux := task.NewMux()
 	task.Handle(mux, "shop.order", func(context.Context, order) (string, error) { return "", nil })
 	task.Handle(mux, "shop.note", func(context.Context, any) (string, error) { return "", nil })
-	task.Handle(mux, "webhook.deliver", func(context.Context, map[string]any) (string, error) { return "", nil })
+	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // only to check inputs
 	in := intake.New(f.table, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, opts)
 	f.functions = map[string]lambda.Handler{
 		http.MethodPost:   lambda.NewHandler((&Submit{Intake: in, Endpoint: endpoint}).Handle),

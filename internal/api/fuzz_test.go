@@ -45,6 +45,8 @@ func FuzzSubmit(f *testing.F) {
 		`{"type":"shop.note","input":"` + strings.Repeat("x", 1200) + `"}`,
 		`{"type":"shop.note","input":"` + "\xed\xa0\x80" + `"}`,
 		`{"` + strings.Repeat("é\ufffe", 2000) + `":1}`, `{"type":"` + strings.Repeat("x", 5000) + `","input":1}`,
+		`{"type":"shop.note","input":1,"callback_url":"HTTPS://example.com/\u00e9?a=%2F"}`, `{"type":"shop.note","input":1,"callback_url":"http://0x7f.1"}`,
+		`{"type":"shop.note","input":1,"callback_url":""}`, `{"type":"shop.note","input":1,"callback_url":"https://example.com/\ud800"}`,
 		`{"type":"shop.return","input":{}}`, `{"TYPE":"shop.note"}`, `null`, `[]`, `{} }`, "\uFEFF{}", ``,
 	} {
 		f.Add([]byte(body), media, key, true, "AROAEXAMPLE:session")
@@ -194,9 +196,12 @@ func (f *fixture) storedOnce(want task.Task, body []byte) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	var asked struct{ Input json.RawMessage }
-	if err := json.Unmarshal(body, &asked); err != nil || string(stored) != compact(f.t, asked.Input) {
-		f.t.Fatalf("stored %s for %s, %v", stored, body, err)
+	var asked struct {
+		Input    json.RawMessage
+		Callback string `json:"callback_url"`
+	}
+	if err := json.Unmarshal(body, &asked); err != nil || string(stored) != compact(f.t, asked.Input) || row.CallbackURL != asked.Callback {
+		f.t.Fatalf("stored %s with the callback %q for %s, %v", stored, row.CallbackURL, body, err)
 	}
 	sent := slices.Concat(f.tasks.messages(f.t), f.backlog.messages(f.t))
 	if len(sent) != 1 || sent[0].TaskID != want.ID || sent[0].Tenant != want.Tenant || !sameJSON(sent[0].Input, stored) {

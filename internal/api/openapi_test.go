@@ -198,12 +198,24 @@ func TestDocumentedEnums(t *testing.T) {
 		{[]string{"components", "schemas", "Problem", "properties", "code"}, strs(codes)},
 		{[]string{"components", "schemas", "Task", "properties", "priority"}, strs(priorities)},
 		{[]string{"components", "schemas", "TaskRequest", "properties", "priority"}, strs(priorities)},
+		{[]string{"components", "schemas", "TaskEvent", "properties", "type"}, taskEvents()},
 	}
 	for _, tt := range tests {
 		if diff := cmp.Diff(d.enum(tt.path...), tt.want); diff != "" {
 			t.Errorf("%v (-documented +real):\n%s", tt.path, diff)
 		}
 	}
+}
+
+// taskEvents are what a callback can be about.
+func taskEvents() (names []string) {
+	for _, s := range task.Statuses {
+		if s.Finished() {
+			names = append(names, "task."+string(s))
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 func TestDocumentedBounds(t *testing.T) {
@@ -309,6 +321,7 @@ func TestAcceptedIsDocumented(t *testing.T) {
 			`"shop.note"`, `"shop.order"`, `{"item":"tea"}`, `{"item":"tea","count":1.5}`, `"normal"`, `"bulk"`, `""`, `null`, `1`, `true`, `[]`, `{}`,
 			`"90s"`, `"+1.5h"`, `".5s"`, `"1.s"`, `"0"`, `"-0s"`, `"1h1ms1us"`, `"1µs"`, `"1μs"`, `"-1s"`, `"1000h"`, `"1d"`, `" 1s"`, `"1s\n"`,
 			`"2099-01-01T00:00:00Z"`, `"2099-01-01t00:00:00z"`, `"x"`,
+			`"https://example.com/done?a=1"`, `"HTTP://example.com"`, `"https://example.com/é"`, `"http://[::1]:80"`, `"https://"`,
 		}),
 		rapid.Custom(func(t *rapid.T) string {
 			return strconv.Quote(rapid.StringMatching(`[+-]?([0-9]{0,2}\.?[0-9]{0,2}(h|m|s|ms|µs|ns|d)?){0,3}`).Draw(t, "duration"))

@@ -165,6 +165,7 @@ func TestIdempotencyKey(t *testing.T) {
 		`{"type":"shop.order","input":{"item":"tea"},"priority":"bulk"}`,
 		`{"type":"shop.order","input":{"item":"tea"},"ttl":"1h"}`,
 		`{"type":"shop.order","input":{"item":"tea"},"delay":"1s"}`,
+		`{"type":"shop.order","input":{"item":"tea"},"callback_url":"https://example.com/done"}`,
 		`{"type":"shop.order","input":{"item":"tea"},"deadline":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`,
 	} {
 		f.do(event(t, "submit", withKey("k-1"), withBody(body))).problem(http.StatusUnprocessableEntity, "idempotency_key_reused")
@@ -181,6 +182,32 @@ func TestIdempotencyKey(t *testing.T) {
 	if n := len(f.list()); n != 2 {
 		t.Errorf("the tenant has %d tasks, want 2", n)
 	}
+}
+
+// A callback is kept with the task, and part of what a key stands for.
+func TestSubmitWithCallback(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	body := func(url string) func(*request) {
+		return withBody(`{"type":"shop.order","input":{"item":"tea"},"callback_url":"` + url + `"}`)
+	}
+	const url = "https://example.com/done?token=a%2Fb&c=<d>"
+	a := f.do(event(t, "submit", withKey("k-1"), body(url)))
+	id := a.task(http.StatusAccepted).ID
+	if strings.Contains(a.Body, "example.com") {
+		t.Errorf("the answer shows the URL, which may hold a token: %s", a.Body)
+	}
+	row, err := f.table.GetConsistent(t.Context(), id)
+	if err != nil || row.CallbackURL != url {
+		t.Errorf("row %+v, %v, want the callback %s", row, err, url)
+	}
+	if m := f.tasks.messages(t)[0]; strings.Contains(f.tasks.sent[0].Body, "example.com") {
+		t.Errorf("the message carries the URL, which no worker needs: %+v", m)
+	}
+	if again := f.do(event(t, "submit", withKey("k-1"), body(url))).task(http.StatusOK); again.ID != id {
+		t.Errorf("the same request is task %s, before %s", again.ID, id)
+	}
+	f.do(event(t, "submit", withKey("k-1"), body("https://example.com/other"))).problem(http.StatusUnprocessableEntity, "idempotency_key_reused")
 }
 
 func (f *fixture) list(changes ...func(*request)) []task.Task {

@@ -22,6 +22,7 @@ type taskRequest struct {
 	Deadline *instant
 	TTL      *duration
 	Delay    duration
+	Callback address
 }
 
 // field is where a member of the body goes and what it has to be.
@@ -33,12 +34,13 @@ type field struct {
 // fields are all members that a body may have.
 func (t *taskRequest) fields() map[string]field {
 	return map[string]field{
-		"type":     {&t.Type, "the name of a task type"},
-		"input":    {&t.Input, "a JSON value"},
-		"priority": {&t.Priority, `"normal" or "bulk"`},
-		"deadline": {&t.Deadline, `an RFC 3339 time such as "2026-01-31T12:00:00Z"`},
-		"ttl":      {&t.TTL, `a duration such as "90s" or "15m"`},
-		"delay":    {&t.Delay, `a duration such as "90s" or "15m"`},
+		"type":         {&t.Type, "the name of a task type"},
+		"input":        {&t.Input, "a JSON value"},
+		"priority":     {&t.Priority, `"normal" or "bulk"`},
+		"deadline":     {&t.Deadline, `an RFC 3339 time such as "2026-01-31T12:00:00Z"`},
+		"ttl":          {&t.TTL, `a duration such as "90s" or "15m"`},
+		"delay":        {&t.Delay, `a duration such as "90s" or "15m"`},
+		"callback_url": {&t.Callback, "a URL that begins with https:// or http://"},
 	}
 }
 
@@ -78,6 +80,24 @@ func (i *instant) UnmarshalJSON(b []byte) error {
 
 var errNotTime = errors.New("not an RFC 3339 time")
 
+// address is a URL in JSON that is given, so not empty; package intake judges
+// the rest.
+type address string
+
+func (a *address) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	if s == "" {
+		return errNoAddress
+	}
+	*a = address(s)
+	return nil
+}
+
+var errNoAddress = errors.New("an empty address")
+
 // decodeTask reads a body more strictly than package json does: names in
 // exactly their spelling, each once, and nothing but the input may be null.
 // Whatever a client meant by something else, it is not what would happen.
@@ -99,8 +119,6 @@ func decodeTask(body []byte) (*taskRequest, error) {
 		}
 		f, known := fields[name]
 		switch {
-		case name == "callback_url":
-			return nil, invalid(`"callback_url" is not supported: this version delivers no callbacks; ask GET /tasks/{id}?wait=20s instead`)
 		case !known:
 			return nil, invalid("%q is not a field of a task; the fields are %s", name, strings.Join(fieldNames, ", "))
 		case seen[name]:
@@ -141,6 +159,6 @@ func member(dec *json.Decoder) (name string, value json.RawMessage, err error) {
 func (t *taskRequest) request() intake.Request {
 	return intake.Request{
 		Type: t.Type, Input: t.Input, Priority: t.Priority, Deadline: (*time.Time)(t.Deadline),
-		TTL: (*time.Duration)(t.TTL), Delay: time.Duration(t.Delay),
+		TTL: (*time.Duration)(t.TTL), Delay: time.Duration(t.Delay), CallbackURL: string(t.Callback),
 	}
 }

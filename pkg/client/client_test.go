@@ -82,6 +82,7 @@ func TestSubmitSendsWhatWasAsked(t *testing.T) {
 		Priority:       client.Bulk,
 		Deadline:       time.Date(2026, 1, 2, 3, 4, 5, 6_000_000, time.FixedZone("", 3600)),
 		Delay:          90 * time.Second,
+		CallbackURL:    "https://x.test/done?a=1&b=<2>",
 		IdempotencyKey: "order-17",
 	})
 	if err != nil {
@@ -95,7 +96,7 @@ func TestSubmitSendsWhatWasAsked(t *testing.T) {
 		t.Errorf("task (-got +want):\n%s", diff)
 	}
 	wantBody := `{"type":"webhook.deliver","input":{"url":"https://x.test/?a=1&b=<2>"},"priority":"bulk",` +
-		`"deadline":"2026-01-02T02:04:05.006Z","delay":"1m30s"}`
+		`"deadline":"2026-01-02T02:04:05.006Z","delay":"1m30s","callback_url":"https://x.test/done?a=1&b=<2>"}`
 	if diff := cmp.Diff(s.bodies[0], wantBody); diff != "" {
 		t.Errorf("body (-got +want):\n%s", diff)
 	}

@@ -27,6 +27,9 @@ type SubmitRequest struct {
 	TTL time.Duration
 	// Delay keeps the task from starting, at most 15 minutes.
 	Delay time.Duration
+	// CallbackURL is the http or https endpoint that is told of the task's end by
+	// a signed webhook, and once more each time that a replay leads to another.
+	CallbackURL string
 	// IdempotencyKey makes the same request twice one task, for 24 hours: 1 to
 	// 128 visible ASCII characters. A random one is used when it is empty.
 	IdempotencyKey string
@@ -96,15 +99,16 @@ func (o outcome) submitUnknown() bool {
 
 func (r SubmitRequest) body() ([]byte, error) {
 	w := struct {
-		Type     string   `json:"type"`
-		Input    any      `json:"input,omitempty"`
-		Priority Priority `json:"priority,omitempty"`
-		Deadline apiTime  `json:"deadline,omitzero"`
-		TTL      string   `json:"ttl,omitempty"`
-		Delay    string   `json:"delay,omitempty"`
+		Type        string   `json:"type"`
+		Input       any      `json:"input,omitempty"`
+		Priority    Priority `json:"priority,omitempty"`
+		Deadline    apiTime  `json:"deadline,omitzero"`
+		TTL         string   `json:"ttl,omitempty"`
+		Delay       string   `json:"delay,omitempty"`
+		CallbackURL string   `json:"callback_url,omitempty"`
 	}{
 		Type: r.Type, Input: r.Input, Priority: r.Priority, Deadline: apiTime(r.Deadline),
-		TTL: durationText(r.TTL), Delay: durationText(r.Delay),
+		TTL: durationText(r.TTL), Delay: durationText(r.Delay), CallbackURL: r.CallbackURL,
 	}
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)

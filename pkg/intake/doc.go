@@ -10,6 +10,7 @@
 // When [Intake.Submit] returns without an error, the task is in the table and
 // its message is on a queue. A [*RefusedError] means that nothing was stored.
 // After any other error the outcome is unknown: the row may be there without a
-// message. Repeating the request with the same idempotency key is safe and
-// finds it; without a key, a row that has no message expires at its deadline.
+// message. Repeating the request with the same idempotency key, or the same id,
+// is safe and finds it; without either, a row that has no message expires at its
+// deadline.
 package intake

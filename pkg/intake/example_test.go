@@ -70,3 +70,22 @@ func ExampleRequest_idempotencyKey() {
 	// true false
 	// idempotency_key_reused: this Idempotency-Key was used within the last 24 hours with another request
 }
+
+// An id that follows from what the task is about makes it one task, without a
+// key that is forgotten after a day.
+func ExampleRequest_id() {
+	mux := task.NewMux()
+	task.Handle(mux, "report.build", func(context.Context, map[string]int) (string, error) { return "", nil })
+	in := intake.New(tasktabletest.NewTable(nil), intake.Queues{Tasks: printingQueue{}, Backlog: printingQueue{}}, mux, nil)
+
+	request := intake.Request{ID: "01KWEG73E0EDR6JV3CEXGQJRB2", Tenant: "acme", Type: "report.build", Input: json.RawMessage(`{"year":2026}`)}
+	for range 2 {
+		row, created, err := in.Submit(context.Background(), request)
+		fmt.Println(row.ID, created, err)
+	}
+	// Output:
+	// sent a message of type report.build
+	// 01KWEG73E0EDR6JV3CEXGQJRB2 true <nil>
+	// sent a message of type report.build
+	// 01KWEG73E0EDR6JV3CEXGQJRB2 false <nil>
+}

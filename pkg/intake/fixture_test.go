@@ -13,6 +13,7 @@ import (
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/tasktable/tasktabletest"
+	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -37,6 +38,7 @@ func newFixture(t *testing.T, opts *intake.Options) *fixture {
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
 	task.Handle(mux, "report.send", func(context.Context, letter) (int, error) { return 0, nil })
+	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // only to check inputs
 	f.Intake = intake.New(loggedTable{f.table, j}, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, opts)
 	return f
 }

@@ -22,21 +22,21 @@ import (
 func FuzzSubmit(f *testing.F) {
 	const input, key = `{"to":"a","pages":2}`, "7f9c24e8"
 	const none, ttl, deadline, both, noKey = byte(0), byte(1), byte(2), byte(3), byte(4)
-	f.Add("acme", "report.send", []byte(input), "", key, none, int64(0), int64(0))
-	f.Add("acme", "report.send", []byte(input), "bulk", key, ttl, int64(time.Hour), int64(time.Minute))
-	f.Add("acme", "report.build", []byte(" [1, \"\uFFFE\"]\n"), "normal", "", deadline|noKey, int64(time.Hour), int64(intake.MaxDelay))
-	f.Add("acme", "report.build", []byte("1"), "", key, both, int64(time.Hour), int64(-1))
-	f.Add("acme", "report.build", []byte("1"), "", strings.Repeat("k", 129), deadline, int64(-time.Hour), int64(0))
-	f.Add("acme", "report.build", []byte("1"), "", key, deadline, int64(-time.Hour), int64(0))
-	f.Add("acme", "report.build", []byte("1"), "", "a b", ttl, int64(intake.MaxAhead)+1, int64(intake.MaxDelay)+1)
-	f.Add("", "report.send", []byte(`{"to":"a","cc":"b"}`), "high\x00", "\xff", none, int64(0), int64(0))
-	f.Add("a c", "report.none", []byte("\"\xff\""), "", "clé", ttl, int64(1)<<62, int64(1)<<62)
-	f.Add("acme", "\x00", []byte(strings.Repeat("[", 200)), "", "", none, int64(0), int64(0))
-	f.Add("acme", "report.build", []byte(`"`+strings.Repeat("x", 1200)+`"`), "", key, deadline, int64(-1)<<63, int64(0))
-	f.Fuzz(func(t *testing.T, tenant, kind string, input []byte, priority, key string, options byte, ahead, delay int64) {
-		allocs.Within(t, 2<<20+128*len(input)+16*len(tenant+kind+priority+key), func() {
+	f.Add("acme", "report.send", []byte(input), "", key, none, int64(0), int64(0), "")
+	f.Add("acme", "report.send", []byte(input), "bulk", key, ttl, int64(time.Hour), int64(time.Minute), "https://example.com/done?a=1")
+	f.Add("acme", "report.build", []byte(" [1, \"\uFFFE\"]\n"), "normal", "", deadline|noKey, int64(time.Hour), int64(intake.MaxDelay), "")
+	f.Add("acme", "report.build", []byte("1"), "", key, both, int64(time.Hour), int64(-1), "")
+	f.Add("acme", "report.build", []byte("1"), "", strings.Repeat("k", 129), deadline, int64(-time.Hour), int64(0), "")
+	f.Add("acme", "report.build", []byte("1"), "", key, deadline, int64(-time.Hour), int64(0), "")
+	f.Add("acme", "report.build", []byte("1"), "", "a b", ttl, int64(intake.MaxAhead)+1, int64(intake.MaxDelay)+1, "")
+	f.Add("", "report.send", []byte(`{"to":"a","cc":"b"}`), "high\x00", "\xff", none, int64(0), int64(0), "ftp://example.com")
+	f.Add("a c", "report.none", []byte("\"\xff\""), "", "clé", ttl, int64(1)<<62, int64(1)<<62, "https://\xff")
+	f.Add("acme", "\x00", []byte(strings.Repeat("[", 200)), "", "", none, int64(0), int64(0), "")
+	f.Add("acme", "report.build", []byte(`"`+strings.Repeat("x", 1200)+`"`), "", key, deadline, int64(-1)<<63, int64(0), "")
+	f.Fuzz(func(t *testing.T, tenant, kind string, input []byte, priority, key string, options byte, ahead, delay int64, callback string) {
+		allocs.Within(t, 2<<20+128*len(input)+16*len(tenant+kind+priority+key+callback), func() {
 			synctest.Test(t, func(t *testing.T) { // time stands still, so that bounds are sharp
-				r := intake.Request{Tenant: tenant, Type: kind, Input: input, Priority: task.Priority(priority), Delay: time.Duration(delay)}
+				r := intake.Request{Tenant: tenant, Type: kind, Input: input, Priority: task.Priority(priority), Delay: time.Duration(delay), CallbackURL: callback}
 				if options&ttl != 0 {
 					r.TTL = (*time.Duration)(&ahead)
 				}
@@ -73,6 +73,9 @@ func checkSubmit(t *testing.T, r intake.Request) {
 	var want bytes.Buffer
 	if err := json.Compact(&want, r.Input); err != nil || !bytes.Equal(stored, want.Bytes()) {
 		t.Fatalf("stored %s for %s", stored, r.Input)
+	}
+	if kept, err := f.table.GetConsistent(t.Context(), row.ID); err != nil || kept.CallbackURL != r.CallbackURL {
+		t.Fatalf("stored %+v, %v for %+v", kept, err, r)
 	}
 	sent := slices.Concat(f.tasks.messages(t), f.backlog.messages(t))
 	if len(sent) != 1 || sent[0].TaskID != row.ID || sent[0].Tenant != r.Tenant || !json.Valid(sent[0].Input) {
@@ -121,6 +124,8 @@ func checkRefused(t *testing.T, f *fixture, err error) {
 	}
 }
 
+var target = regexp.MustCompile(`^(?i)https?://[^#]+$`)
+
 var visible = regexp.MustCompile(`^[!-~]{1,128}$`)
 
 // checkBounds: what was accepted is within them.
@@ -136,6 +141,8 @@ func checkBounds(t *testing.T, r intake.Request) {
 		t.Fatalf("the key %q", *r.IdempotencyKey)
 	case !slices.Contains([]task.Priority{"", "normal", "bulk"}, r.Priority):
 		t.Fatalf("the priority %q", r.Priority)
+	case r.CallbackURL != "" && (!target.MatchString(r.CallbackURL) || len(r.CallbackURL) > 2048):
+		t.Fatalf("the callback %q", r.CallbackURL)
 	case r.Delay < 0 || r.Delay > 15*time.Minute:
 		t.Fatalf("the delay %s", r.Delay)
 	case r.TTL != nil && r.Deadline != nil:

@@ -73,10 +73,10 @@ func New(table Table, queues Queues, types Types, opts *Options) *Intake {
 }
 
 // Submit accepts a task and returns its row; created is false when the
-// idempotency key was used before for the same request and that got as far as
-// the row. The error is a
+// idempotency key was used before for the same request, or the id for a task of
+// the same tenant and type, and that got as far as the row. The error is a
 // [*RefusedError] when nothing was stored; otherwise the outcome is unknown
-// and the request can be repeated with its key.
+// and the request can be repeated with its key or its id.
 func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, created bool, err error) {
 	c, err := r.check(time.Now(), in.types, in.opts.MaxInput)
 	if err != nil {
@@ -87,8 +87,11 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 		return row, false, err
 	}
 	draft := tasktable.Draft{
-		ID: tasktable.NewID(), Tenant: r.Tenant, Type: c.Type, Priority: c.Priority, Input: c.Input,
-		Deadline: c.deadline, Delay: c.Delay,
+		ID: c.ID, Tenant: r.Tenant, Type: c.Type, Priority: c.Priority, Input: c.Input,
+		Deadline: c.deadline, Delay: c.Delay, CallbackURL: c.CallbackURL,
+	}
+	if draft.ID == "" {
+		draft.ID = tasktable.NewID()
 	}
 	if c.IdempotencyKey != nil {
 		mine := tasktable.Key{TaskID: draft.ID, Payload: c.fingerprint()}
@@ -104,12 +107,12 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 	row, err = in.table.Create(ctx, draft)
 	created = err == nil
 	if errors.Is(err, tasktable.ErrExists) {
-		// An earlier request with this key got as far as the row, or an
-		// earlier try of this one whose answer was lost. Without a key it can
+		// An earlier request with this key or id got as far as the row, or an
+		// earlier try of this one whose answer was lost. Without either it can
 		// only be the latter.
-		created = c.IdempotencyKey == nil
+		created = c.IdempotencyKey == nil && c.ID == ""
 		if row, err = in.table.GetConsistent(ctx, draft.ID); errors.Is(err, tasktable.ErrNotFound) {
-			return nil, false, refuse(CodeKeyReused, "the task of this Idempotency-Key has ended and is not kept any more")
+			return nil, false, refuse(CodeKeyReused, "the task of this %s has ended and is not kept any more", c.repeatedBy())
 		}
 	}
 	if err != nil {
@@ -124,6 +127,9 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 	if row.Status != task.Queued || row.Fence > 0 {
 		return row, created, nil
 	}
+	if c.ID != "" && !created { // what is stored counts, not what the repetition says
+		draft.Input = row.Input
+	}
 	if err := in.send(ctx, draft, row); err != nil {
 		return nil, false, fmt.Errorf("queue task %s: %w", row.ID, err)
 	}
@@ -134,23 +140,32 @@ func (in *Intake) Submit(ctx context.Context, r Request) (row *tasktable.Row, cr
 // meanwhile: with its task, if there is one.
 func (in *Intake) recall(ctx context.Context, c checked) (*tasktable.Row, error) {
 	late := refuse(CodeInvalid, `"deadline" has passed`)
-	if c.IdempotencyKey == nil {
+	id := c.ID
+	if c.IdempotencyKey != nil {
+		first, err := in.table.Recall(ctx, c.Tenant, *c.IdempotencyKey)
+		switch {
+		case errors.Is(err, tasktable.ErrNotFound):
+			return nil, late
+		case err != nil:
+			return nil, err
+		case first.Payload != c.fingerprint():
+			return nil, late
+		}
+		id = first.TaskID
+	}
+	if id == "" {
 		return nil, late
 	}
-	first, err := in.table.Recall(ctx, c.Tenant, *c.IdempotencyKey)
+	row, err := in.table.GetConsistent(ctx, id)
 	switch {
 	case errors.Is(err, tasktable.ErrNotFound):
 		return nil, late
 	case err != nil:
 		return nil, err
-	case first.Payload != c.fingerprint():
+	case row.Tenant != c.Tenant || row.Type != c.Type:
 		return nil, late
 	}
-	row, err := in.table.GetConsistent(ctx, first.TaskID)
-	if errors.Is(err, tasktable.ErrNotFound) {
-		return nil, late
-	}
-	return row, err
+	return row, nil
 }
 
 func (in *Intake) send(ctx context.Context, d tasktable.Draft, row *tasktable.Row) error {
@@ -162,7 +177,7 @@ func (in *Intake) send(ctx context.Context, d tasktable.Draft, row *tasktable.Ro
 		TaskID: row.ID, Run: row.Run, Type: row.Type, Tenant: row.Tenant, CreatedAt: row.CreatedAt(),
 		Deadline: time.UnixMilli(row.Deadline), Priority: row.Priority, Origin: queue.Name(),
 	}
-	if m.InputRef = row.InputRef; m.InputRef == "" || len(d.Input) <= in.opts.InlineInput {
+	if m.InputRef = row.InputRef; m.InputRef == "" || d.Input != nil && len(d.Input) <= in.opts.InlineInput {
 		m.Input, m.InputRef = d.Input, ""
 	}
 	out, err := workqueue.Encode(m)

@@ -1,6 +1,9 @@
 package intake_test
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -9,12 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/pkg/intake"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/tasktable/tasktabletest"
+	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -342,6 +347,7 @@ func TestKeyReused(t *testing.T) {
 		"ttl":      func(r *intake.Request) { d := time.Hour; r.TTL = &d },
 		"deadline": func(r *intake.Request) { d := time.Now().Add(time.Hour); r.Deadline = &d },
 		"delay":    func(r *intake.Request) { r.Delay = time.Second },
+		"callback": callback("https://example.com/done"),
 	} {
 		t.Run(name, func(t *testing.T) { f.refuses(request("k", change), intake.CodeKeyReused) })
 	}
@@ -372,5 +378,176 @@ func TestErrorText(t *testing.T) {
 	}
 	if got := (&intake.RefusedError{Code: "a", Detail: "b"}).Error(); got != "a: b" {
 		t.Errorf("Error() = %q", got)
+	}
+}
+
+// A key that was used by a version without callbacks, or by a request without
+// one, stands for the same content as ever.
+func TestKeyOfAnOlderVersion(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.submit(request("k"))
+	sum := sha256.Sum256([]byte("k"))
+	stored := f.db.Item("key#acme#" + hex.EncodeToString(sum[:16]))["payload_hash"]
+	want := sha256.Sum256([]byte(`["report.build","normal",null,null,0,{"year":2026}]` + "\n"))
+	if got, ok := stored.(*types.AttributeValueMemberS); !ok || got.Value != hex.EncodeToString(want[:]) {
+		t.Errorf("the content is remembered as %v, want %x", stored, want)
+	}
+}
+
+func TestCallback(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	const url = "https://example.com/done?token=a%2Fb"
+	row, _ := f.submit(request("k", callback(url)))
+	stored, err := f.table.GetConsistent(t.Context(), row.ID)
+	if err != nil || stored.CallbackURL != url || row.CallbackURL != url {
+		t.Errorf("stored %+v, %v; returned %+v", stored, err, row)
+	}
+	if again, created := f.submit(request("k", callback(url))); again.ID != row.ID || created {
+		t.Error("the same request is another task")
+	}
+	f.refuses(request("k", callback(url+"c")), intake.CodeKeyReused)
+}
+
+// The address that a callback is checked by is that of webhook.deliver tasks.
+func TestCallbackNeedsItsType(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	mux := task.NewMux()
+	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
+	f.Intake = intake.New(f.table, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, nil)
+	detail := f.refuses(request("", callback("https://example.com/done")), intake.CodeInvalid)
+	if !strings.Contains(detail, webhook.Type) {
+		t.Errorf("detail %q does not name the type %s", detail, webhook.Type)
+	}
+	f.submit(request(""))
+}
+
+const someID = "01KWEG73E0EDR6JV3CEXGQJRB2"
+
+func withID(id string) func(*intake.Request) { return func(r *intake.Request) { r.ID = id } }
+
+// The same id is the same task, and what was not sent is sent by the repetition.
+func TestRepeatByID(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	row, created := f.submit(request("", withID(someID)))
+	if row.ID != someID || !created {
+		t.Fatalf("row %s, created %t", row.ID, created)
+	}
+	again, created := f.submit(request("", withID(someID), input(json.RawMessage(`{"year":1}`))))
+	if again.ID != someID || created || string(again.Input) != `{"year":2026}` {
+		t.Errorf("row %+v, created %t, want the first", again, created)
+	}
+	if n := len(f.tasks.messages(t)); n != 2 {
+		t.Errorf("%d messages, want a second one: nobody has begun the task", n)
+	}
+	f.table.Claim(t.Context(), tasktable.NewOwner(), time.Now().Add(time.Minute), []string{someID})
+	if _, created := f.submit(request("", withID(someID))); created || len(f.tasks.messages(t)) != 2 {
+		t.Errorf("created %t, %d messages after it has begun, want 2", created, len(f.tasks.messages(t)))
+	}
+	if n := f.rows(); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	if got := f.db.Calls()["PutItem"]; got != 3 {
+		t.Errorf("%d writes for 3 requests: no key is needed", got)
+	}
+}
+
+// What a repetition sends is what is stored, not what it says itself.
+func TestRepeatByIDSendsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.submit(request("", withID(someID)))
+	f.submit(request("", withID(someID), input(json.RawMessage(`{"year":1}`))))
+	for _, m := range f.tasks.messages(t) {
+		if string(m.Input) != `{"year":2026}` {
+			t.Errorf("a message with the input %s, stored is another", m.Input)
+		}
+	}
+}
+
+func TestIDOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.submit(request("", withID(someID)))
+	for name, change := range map[string]func(*intake.Request){
+		"tenant": func(r *intake.Request) { r.Tenant = "umbrella" },
+		"type":   func(r *intake.Request) { r.Type, r.Input = "report.send", json.RawMessage(`{"to":"x"}`) },
+	} {
+		row, _, err := f.Submit(t.Context(), request("", withID(someID), change))
+		if err == nil || row != nil {
+			t.Errorf("%s: %+v, want an error", name, row)
+		}
+	}
+	if n := len(f.tasks.messages(t)); n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+}
+
+// Whatever fails, before or after it took effect: repeating with the id ends in
+// one row and at least one message.
+func TestCrashesByID(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		put, send, after bool
+		messages         int
+	}{
+		"the row is not stored":         {put: true, messages: 1},
+		"the row's answer is lost":      {put: true, after: true, messages: 1},
+		"the message is not sent":       {send: true, messages: 1},
+		"the message's answer is lost":  {send: true, after: true, messages: 2},
+		"nothing but a needless repeat": {messages: 2},
+	} {
+		f := newFixture(t, nil)
+		f.db.Inject(func(c tasktabletest.Call) tasktabletest.Fault {
+			if tt.put && c.Operation == "PutItem" && c.N == 1 {
+				return tasktabletest.Fault{Err: errDown, AfterEffect: tt.after}
+			}
+			return tasktabletest.Fault{}
+		})
+		f.tasks.fail = func(n int) (bool, error) {
+			if tt.send && n == 1 {
+				return tt.after, errDown
+			}
+			return false, nil
+		}
+		if _, _, err := f.Submit(t.Context(), request("", withID(someID))); (tt.put || tt.send) != errors.Is(err, errDown) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		f.submit(request("", withID(someID)))
+		if got := f.tasks.messages(t); f.rows() != 1 || len(got) != tt.messages || got[0].TaskID != someID {
+			t.Errorf("%s: %d rows, messages %+v, want 1 and %d", name, f.rows(), got, tt.messages)
+		}
+	}
+}
+
+func TestIDAfterTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		late := func(r *intake.Request) { at := time.Now().Add(-time.Second); r.Deadline = &at }
+		f.refuses(request("", withID(someID), late), intake.CodeInvalid)
+		f.submit(request("", withID(someID), ttl(time.Minute)))
+		time.Sleep(2 * time.Minute)
+		if row, created := f.submit(request("", withID(someID), late)); row.ID != someID || created || row.Status != task.Expired {
+			t.Errorf("row %+v, created %t, want the first, expired", row, created)
+		}
+		f.refuses(request("", withID(someID), late, func(r *intake.Request) { r.Tenant = "umbrella" }), intake.CodeInvalid)
+	})
+}
+
+func TestIDOfAForgottenTask(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	short := tasktable.New(f.db, "tasks", &tasktable.Options{Retention: time.Nanosecond})
+	f.Intake = intake.New(short, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, anyType{}, nil)
+	f.submit(request("", withID(someID)))
+	if _, err := short.Cancel(t.Context(), "acme", someID); err != nil {
+		t.Fatal(err)
+	}
+	if detail := f.refuses(request("", withID(someID)), intake.CodeKeyReused); !strings.Contains(detail, "this id") {
+		t.Errorf("detail %q speaks of something else than the id", detail)
 	}
 }

@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/oklog/ulid/v2"
 
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -36,7 +39,22 @@ type Request struct {
 	TTL            *time.Duration
 	Delay          time.Duration
 	IdempotencyKey *string
+
+	// CallbackURL is where the task's end is told; nobody is told when it is
+	// empty. It has to be a URL that a webhook.deliver task takes, which
+	// [Types] must know then.
+	CallbackURL string
+
+	// ID makes the request repeatable without an idempotency key, for callers
+	// inside of the system that can compute it: the same id is the same task,
+	// for as long as the table keeps it. A ULID; a new one when empty. Not
+	// together with IdempotencyKey.
+	ID string
 }
+
+// callbackType is the type of the tasks that deliver callbacks: webhook.Type,
+// without linking what that package needs to deliver.
+const callbackType = "webhook.deliver"
 
 // Types knows which task types there are; [*task.Mux] does.
 type Types interface {
@@ -90,6 +108,9 @@ func (r Request) check(now time.Time, types Types, maxInput int) (checked, error
 	if r.IdempotencyKey != nil && !task.VisibleASCII(*r.IdempotencyKey, MaxKey) {
 		return c, refuse(CodeInvalid, "Idempotency-Key must be 1 to %d visible ASCII characters", MaxKey)
 	}
+	if err := r.checkID(); err != nil {
+		return c, err
+	}
 	err = types.Check(r.Type, input)
 	switch {
 	case errors.Is(err, task.ErrUnknownType):
@@ -97,7 +118,51 @@ func (r Request) check(now time.Time, types Types, maxInput int) (checked, error
 	case err != nil:
 		return c, refuse(CodeInvalid, `"input" does not match type %s: %s`, r.Type, explain(err))
 	}
-	return c, nil
+	return c, r.checkCallback(types)
+}
+
+func (r Request) checkID() error {
+	if r.ID == "" {
+		return nil
+	}
+	if r.IdempotencyKey != nil {
+		return refuse(CodeInvalid, "give an id or an idempotency key, not both")
+	}
+	// In the one spelling that ids have, or the same task could be there twice.
+	if id, err := ulid.ParseStrict(r.ID); err != nil || id.String() != r.ID {
+		return refuse(CodeInvalid, "the id is not a ULID")
+	}
+	return nil
+}
+
+// checkCallback refuses a callback that could not be delivered, as submitting
+// the delivery would.
+func (r Request) checkCallback(types Types) error {
+	if r.CallbackURL == "" {
+		return nil
+	}
+	if !utf8.ValidString(r.CallbackURL) { // it would be stored as another one
+		return refuse(CodeInvalid, `"callback_url" is not UTF-8`)
+	}
+	delivery, err := json.Marshal(map[string]any{"url": r.CallbackURL, "event": "task.succeeded", "payload": nil})
+	if err != nil {
+		return err // strings only: it cannot happen
+	}
+	switch err := types.Check(callbackType, delivery); {
+	case errors.Is(err, task.ErrUnknownType):
+		return refuse(CodeInvalid, `"callback_url" is not supported: there is no task type %s to deliver it`, callbackType)
+	case err != nil:
+		return refuse(CodeInvalid, `"callback_url" %s`, strings.TrimPrefix(explain(err), "url: "))
+	}
+	return nil
+}
+
+// repeatedBy names what finds the task of an earlier request.
+func (r Request) repeatedBy() string {
+	if r.IdempotencyKey != nil {
+		return "Idempotency-Key"
+	}
+	return "id"
 }
 
 // until is the deadline that a request asks for.
@@ -125,8 +190,12 @@ func (r Request) until(now time.Time) (time.Time, error) {
 func (c checked) fingerprint() string {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
+	content := []any{c.Type, c.Priority, c.Deadline, c.TTL, c.Delay, c.Input}
+	if c.CallbackURL != "" { // keys that were used before there were callbacks stay good
+		content = append(content, c.CallbackURL)
+	}
 	// Encoding strings, times and valid JSON into a hash cannot fail.
-	_ = enc.Encode([]any{c.Type, c.Priority, c.Deadline, c.TTL, c.Delay, c.Input})
+	_ = enc.Encode(content)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

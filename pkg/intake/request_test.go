@@ -9,6 +9,7 @@ import (
 
 	"github.com/spillway-go/spillway/pkg/intake"
 	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/webhook"
 )
 
 func ttl(d time.Duration) func(*intake.Request) {
@@ -23,9 +24,14 @@ func delay(d time.Duration) func(*intake.Request) {
 	return func(r *intake.Request) { r.Delay = d }
 }
 
+func callback(url string) func(*intake.Request) {
+	return func(r *intake.Request) { r.CallbackURL = url }
+}
+
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	key := func(k string) func(*intake.Request) { return func(r *intake.Request) { r.IdempotencyKey = &k } }
+	id := func(s string) func(*intake.Request) { return func(r *intake.Request) { r.ID = s } }
 	raw := func(s string) func(*intake.Request) { return input(json.RawMessage(s)) }
 	typed := func(s string) func(*intake.Request) { return func(r *intake.Request) { r.Type = s } }
 	tests := []struct {
@@ -64,6 +70,15 @@ func TestRefused(t *testing.T) {
 		{"key with DEL", key("a\x7f"), intake.CodeInvalid},
 		{"key not ASCII", key("ключ"), intake.CodeInvalid},
 		{"key not UTF-8", key("\xff"), intake.CodeInvalid},
+		{"callback that is no URL", callback("x"), intake.CodeInvalid},
+		{"callback of another scheme", callback("ftp://example.com"), intake.CodeInvalid},
+		{"callback without host", callback("https:///done"), intake.CodeInvalid},
+		{"callback not UTF-8", callback("https://example.com/\xff"), intake.CodeInvalid},
+		{"long callback", callback("https://example.com/" + strings.Repeat("x", webhook.MaxURL)), intake.CodeInvalid},
+		{"id that is no ULID", id("1"), intake.CodeInvalid},
+		{"id in small letters", id("01kweg73e0edr6jv3cexgqjrb2"), intake.CodeInvalid},
+		{"id beyond 128 bits", id("81KWEG73E0EDR6JV3CEXGQJRB2"), intake.CodeInvalid},
+		{"id and key", func(r *intake.Request) { id(someID)(r); key("k")(r) }, intake.CodeInvalid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
