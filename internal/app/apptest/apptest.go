@@ -135,7 +135,8 @@ func TemplateVariables(tb testing.TB, function string) []string {
 	if err := yaml.Unmarshal(text, &template); err != nil {
 		tb.Fatal(err)
 	}
-	all := maps.Clone(template.Globals.Function.Environment.Variables)
+	all := map[string]yaml.Node{}
+	maps.Copy(all, template.Globals.Function.Environment.Variables)
 	maps.Copy(all, template.Resources[function].Properties.Environment.Variables)
 	return slices.Sorted(maps.Keys(all))
 }

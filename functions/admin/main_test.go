@@ -1,0 +1,125 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/lambda"
+
+	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/app/apptest"
+)
+
+const sample = "../../events/admin.json"
+
+func environment(aws *apptest.AWS) map[string]string {
+	return map[string]string{
+		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
+		"TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog", "DEAD_LETTER_QUEUE_URL": aws.URL + "/1/dead-letter",
+		"STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures", "TASKS_QUEUE_ARN": "arn:aws:sqs:us-east-1:123456789012:tasks",
+		"NOTIFY_FUNCTION": "notify",
+	}
+}
+
+func TestSetup(t *testing.T) {
+	aws := apptest.NewAWS(t)
+	apptest.Hermetic(t, aws.URL)
+	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin") // as Lambda does
+	handler := lambda.NewHandler(apptest.Check(t, setup, "AdminFunction", environment(aws)))
+
+	text, err := os.ReadFile(sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := slices.Repeat([]string{"Query"}, 4) // a shard each
+	for name, tt := range map[string]struct {
+		event, answer string
+		calls         []string
+	}{
+		"the sample": {
+			string(text),
+			`{"ok":true,"queue":"tasks","name":"dead-letter","depth":0,"in_flight":0,"delayed":0,"oldest_age":"","groups":[],"indexed":0,"complete":true}`,
+			slices.Concat([]string{"GetQueueAttributes"}, index),
+		},
+		"of the stream": {
+			`{"command":"dlq.status","queue":"stream"}`,
+			`{"ok":true,"queue":"stream","name":"stream-failures","depth":0,"in_flight":0,"delayed":0,"oldest_age":"","groups":[],"indexed":0,"complete":true}`,
+			[]string{"GetQueueAttributes"},
+		},
+		"records": {`{"command":"stream.list"}`, `{"ok":true,"ranges":[],"records":[]}`, []string{"Query", "Query"}},
+		"jobs":    {`{"command":"dlq.jobs"}`, `{"ok":true,"jobs":[]}`, []string{"Query"}},
+		"task": {
+			`{"command":"task.get","id":"01KWEG73E0EDR6JV3CEXGQJRB2"}`,
+			`{"ok":false,"code":"not_found","message":"task 01KWEG73E0EDR6JV3CEXGQJRB2: no such task"}`,
+			[]string{"GetItem", "GetItem"},
+		},
+		"go on":      {`{"command":"job.resume","job_id":"01KWEG73E0EDR6JV3CEXGQJRB2","hop":1}`, `{"ok":true}`, []string{"GetItem"}},
+		"follow":     {`{"command":"job.follow","job_id":"01KWEG73E0EDR6JV3CEXGQJRB2","hop":1}`, `{"ok":true}`, []string{"GetItem"}},
+		"no command": {`{}`, `{"ok":false,"code":"unknown_command","message":"\"command\" is missing or no text: it is one of `, nil},
+	} {
+		before := len(aws.Calls())
+		out, err := handler.Invoke(t.Context(), []byte(tt.event))
+		if err != nil || !strings.HasPrefix(string(out), tt.answer) || !json.Valid(out) {
+			t.Errorf("%s: answer %s, %v, want %s", name, out, err, tt.answer)
+		}
+		if got := aws.Calls()[before:]; !slices.Equal(got, tt.calls) {
+			t.Errorf("%s costs %v, want %v", name, got, tt.calls)
+		}
+	}
+}
+
+// A record of a stream goes to the consumer that the template names, and what it says is written down.
+func TestStreamReplay(t *testing.T) {
+	const record = `{"pk":{"S":"stream"},"sk":{"S":"r1"},"data":{"B":"e30="},"size":{"N":"2"},"stored_at":{"N":"1782898200000"},"meta":{"M":{
+		"source":{"S":"aws:dynamodb"},"stream_arn":{"S":"arn:aws:dynamodb:us-east-1:1:table/tasks/stream/s"},"sequence_number":{"S":"5"},
+		"consumer":{"S":"notify"},"state":{"S":"archived"},"archived_by":{"S":"handler"}}}}`
+	answers := map[string]string{
+		"DynamoDB_20120810.Query": `{"Items":[` + record + `]}`, "DynamoDB_20120810.GetItem": `{"Item":` + record + `}`,
+		"DynamoDB_20120810.UpdateItem": `{}`, "": `{"batchItemFailures":[]}`, // Lambda's calls have no target
+	}
+	var invoked, written []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		target := r.Header.Get("X-Amz-Target")
+		if target == "" {
+			invoked = append(invoked, r.URL.Path+" "+string(body))
+		} else if strings.HasSuffix(target, "UpdateItem") {
+			written = append(written, string(body))
+		}
+		answer, ok := answers[target]
+		if !ok {
+			t.Errorf("a call of %q", target)
+		}
+		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+		_, _ = w.Write([]byte(answer)) // a client that is gone needs no answer
+	}))
+	t.Cleanup(server.Close)
+	apptest.Hermetic(t, server.URL)
+	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin")
+	values := environment(&apptest.AWS{URL: server.URL})
+	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(`{"command":"stream.replay"}`))
+	want := `{"ok":true,"matched":1,"replayed":1,"refused":0,"failed":0,"done":true,"records":[{"id":"r1","outcome":"replayed"}]}`
+	if err != nil || string(out) != want {
+		t.Errorf("answer %s, %v", out, err)
+	}
+	if want := []string{`/2015-03-31/functions/notify/invocations {"Records":[{}],"replay":true}`}; !slices.Equal(invoked, want) {
+		t.Errorf("functions called: %v", invoked)
+	}
+	if len(written) != 1 || !strings.Contains(written[0], `"replayed"`) || !strings.Contains(written[0], `"control"`) {
+		t.Errorf("written: %v", written)
+	}
+}

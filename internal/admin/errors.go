@@ -1,0 +1,107 @@
+package admin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/smithy-go"
+
+	"github.com/spillway-go/spillway/pkg/redrive"
+	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+// Codes of answers that are not ok.
+const (
+	CodeInvalid        = "invalid_request"
+	CodeUnknownCommand = "unknown_command"
+	CodeUnknownField   = "unknown_field"
+	CodeUnknownQueue   = "unknown_queue"
+	CodeNotFound       = "not_found"
+	CodePlanExpired    = "plan_expired"
+	CodePlanUsed       = "plan_used"
+	CodeJobRunning     = "job_running"
+	CodeConfirm        = "confirm_required"
+	CodeUnsupported    = "unsupported"
+	CodeDeadline       = "deadline_passed"
+	CodeNotRetryable   = "not_retryable"
+	CodeFinished       = "task_finished"
+	CodeUnavailable    = "unavailable"
+)
+
+// Error is an answer that is not ok.
+type Error struct {
+	Code    string
+	Message string // for people; says what to do
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// codes are what errors of the packages below are answered as, with their own
+// text.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{redrive.ErrNotFound, CodeNotFound},
+	{redrive.ErrUnknownQueue, CodeUnknownQueue},
+	{redrive.ErrInvalid, CodeInvalid},
+	{redrive.ErrPlanExpired, CodePlanExpired},
+	{redrive.ErrPlanUsed, CodePlanUsed},
+	{redrive.ErrBusy, CodeJobRunning},
+	{redrive.ErrUnsupported, CodeUnsupported},
+	{redrive.ErrNotRetryable, CodeNotRetryable},
+	{redrive.ErrDeadline, CodeDeadline},
+	{tasktable.ErrNotFound, CodeNotFound},
+	{tasktable.ErrFinished, CodeFinished},
+}
+
+// describe makes an answer of an error. What AWS said goes to the log only.
+func describe(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	_, fromAWS := errors.AsType[smithy.APIError](err)
+	for _, c := range codes {
+		switch {
+		case !errors.Is(err, c.err):
+		case fromAWS: // something else failed as well
+			return &Error{c.code, c.err.Error()}
+		default:
+			return &Error{c.code, task.CleanText(err.Error(), 1000)}
+		}
+	}
+	return &Error{CodeUnavailable, "a call to AWS failed, and the function's log says which; nothing is lost, and the command can be repeated"}
+}
+
+// withoutAWS is a note without what AWS said, which is for the log.
+func withoutAWS(note string) string {
+	ours, _, said := strings.Cut(note, "operation error ") // as the SDK's errors begin
+	if !said {
+		return note
+	}
+	return strings.TrimRight(ours, ": ") + ": a call to AWS failed, and the function's log says which"
+}
+
+// maxID is longer than any id of ours.
+const maxID = 128
+
+// checkIDs refuses what no item of a table can be called, before a table does.
+func checkIDs(field string, ids ...string) error {
+	for _, id := range ids {
+		if len(id) > maxID || id == "" {
+			return &Error{CodeInvalid, fmt.Sprintf("%q is no id: it has %d bytes, and an id has between 1 and %d", field, len(id), maxID)}
+		}
+	}
+	return nil
+}
+
+// mistake says what is wrong with a command's fields in its user's words.
+func mistake(err error) string {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return fmt.Sprintf("%q is of the wrong type: %s", wrong.Field, task.CleanText(wrong.Value, 64))
+	}
+	return task.CleanText(strings.TrimPrefix(err.Error(), "json: "), 400)
+}

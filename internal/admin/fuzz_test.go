@@ -1,0 +1,102 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spillway-go/spillway/internal/allocs"
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// FuzzHandle hands over payloads, in which the names of things that are there
+// stand for them. Every answer is one: valid, with a known code if it is not
+// ok, and without anything internal; and whatever was asked for, each dead
+// letter is still somewhere.
+func FuzzHandle(f *testing.F) {
+	for name, c := range commands {
+		f.Add([]byte(fmt.Sprintf(`{"command":%q}`, name)))
+		for _, field := range c.fields {
+			for _, value := range []string{`"TASK1"`, `"PLAN1"`, `"PURGE1"`, `"tasks"`, `"stream"`, `1`, `-1`, `1e-9`, `1e300`, `true`, `["TASK1","TASK1"]`, `{}`, `null`} {
+				f.Add([]byte(fmt.Sprintf(`{"command":%q,%q:%s}`, name, field, value)))
+			}
+		}
+	}
+	for _, payload := range []string{
+		`{"command":"dlq.replay","plan_id":"PLAN1","rate":1e-300,"max":1,"canary":1}`, `{"command":"dlq.replay","native":true,"rate":1}`,
+		`{"command":"dlq.replay","filter":{"type":"shop.order","tenant":"AROAEXAMPLE","older_than":"1ns","newer_than":"9h","ids":["TASK1"]},"by":"\ud800"}`,
+		`{"command":"dlq.purge","confirm":"tasks","max":1,"filter":{"error_contains":"503"}}`, `{"command":"dlq.purge","queue":"stream","confirm":"stream"}`,
+		`{"command":"task.retry","filter":{"status":"dead_lettered","ids":["TASK1","TASK1"]},"dry_run":true}`, `{"command":"dlq.restore","job_id":"PURGE1","by":"me"}`,
+		`{"command":"task.retry","filter":{"older_than":"-1s"}}`, `{"command":"job.resume","job_id":"PLAN1","hop":0}`, `{"command":"job.resume"}`,
+		`{"command":"job.follow","job_id":"PLAN1","hop":0}`, `{"command":"job.follow"}`, `{"command":"dlq.jobs","job_id":"PURGE1","max":3,"from":1}`,
+		`{"command":"dlq.purge","confirm":"tasks","job_id":"PURGE1"}`, `{"command":"dlq.purge","confirm":"tasks","job_id":"PLAN1","filter":{"type":"x"}}`,
+		`{"command":"dlq.list","filter":{"ids":[],"error_contains":"` + strings.Repeat("<", 300) + `"}}`, `{"command":"dlq.status"} {}`, `null`, `[]`, ``, "\xff",
+		`{"command":"dlq.status","command":"dlq.list"}`, `{"\u0063ommand":"dlq.status"}`, `{"command":"` + strings.Repeat("x", 3000) + `"}`,
+	} {
+		f.Add([]byte(payload))
+	}
+	known := map[any]bool{}
+	for _, code := range []string{
+		CodeInvalid, CodeUnknownCommand, CodeUnknownField, CodeUnknownQueue, CodeNotFound, CodePlanExpired, CodePlanUsed, CodeJobRunning, CodeConfirm,
+		CodeUnsupported, CodeDeadline, CodeNotRetryable, CodeFinished,
+	} { // not unavailable: all calls here succeed
+		known[code] = true
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		allocs.Within(t, 16<<20+64*len(payload), func() {
+			synctestRun(t, func(f *fixture) {
+				ids := f.dead("shop.order", errFlaky, "1", "2", "3")
+				f.foreign(deadQueue, "hello")
+				purge := f.ok(`{"command":"dlq.purge","confirm":"tasks","filter":{"ids":["` + ids[2] + `"]}}`).text("job_id")
+				plan := f.ok(`{"command":"dlq.replay","dry_run":true}`).text("plan_id")
+				before := f.letters()
+				names := strings.NewReplacer("TASK1", ids[0], "PLAN1", plan, "PURGE1", purge)
+				ctx, cancel := context.WithTimeout(f.Context(), 20*time.Second)
+				defer cancel()
+				out, err := f.admin().Handle(ctx, []byte(names.Replace(string(payload))))
+				var a answer
+				if err != nil || json.Unmarshal(out, &a) != nil {
+					f.Fatalf("answer %.500s, %v", out, err)
+				}
+				f.clean(names.Replace(string(out)))
+				switch message, _ := a["message"].(string); {
+				case a["ok"] == true:
+				case a["ok"] != false || !known[a["code"]] || message == "" || len(message) > 1000 || len(a) != 3:
+					f.Errorf("answer %.2000s", out)
+				case f.letters() != before:
+					f.Errorf("refused, and yet letters moved: %.500s", out)
+				}
+				if after := f.letters(); after.all() < before.all() {
+					f.Errorf("there were %+v, and are %+v", before, after)
+				}
+				for _, id := range ids {
+					row, err := f.table.GetConsistent(f.Context(), id)
+					if err != nil || row.Status != task.DeadLettered && row.Status != task.Queued && row.Status != task.Canceled || row.Run > 2 {
+						f.Errorf("task %s: %+v, %v", id, row, err)
+					}
+				}
+			})
+		})
+	})
+}
+
+// letters are where dead letters can be.
+type letters struct{ dead, stream, tasks, backlog, aside int }
+
+func (l letters) all() int { return l.dead + l.stream + l.tasks + l.backlog + l.aside }
+
+func (f *fixture) letters() letters {
+	l := letters{
+		dead: len(f.queues.Messages(deadQueue)), stream: len(f.queues.Messages(streamQueue)), tasks: len(f.queues.Messages(tasksQueue)),
+		backlog: len(f.queues.Messages(backlogQueue)),
+	}
+	for _, key := range f.control.Keys() {
+		if strings.HasPrefix(key.PK, "quarantine#") {
+			l.aside++
+		}
+	}
+	return l
+}

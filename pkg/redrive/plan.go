@@ -1,0 +1,434 @@
+package redrive
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+// Plan is what a job would do, message by message, found out without changing
+// anything.
+type Plan struct {
+	ID      string
+	Until   time.Time // when it can be executed no more
+	Request Request
+
+	Matched      int
+	Replay       int // to be sent
+	Drop         int // to be taken off the queue, since their tasks have ended
+	Skip         int // not to be sent, dropped ones among them
+	Reasons      map[string]int
+	Destinations map[string]int   // by queue, those to be sent
+	Groups       []Group          // of what matches
+	Messages     []PlannedMessage // the first 100
+	// Complete says that the plan covers all that matches.
+	Complete bool
+}
+
+// PlannedMessage is what is to become of one message.
+type PlannedMessage struct {
+	MessageID string `json:"message_id,omitempty"`
+	TaskID    string `json:"task_id,omitempty"`
+	Type      string `json:"type,omitempty"`
+	Run       int    `json:"run,omitempty"`
+	Action    string `json:"action"` // replay, drop, skip, or purge
+	Reason    string `json:"reason,omitempty"`
+	To        string `json:"to,omitempty"` // name of the queue
+}
+
+const (
+	// maxShown is how many messages a plan shows.
+	maxShown = 100
+	// planPart is how many ids go into one item of the control table.
+	planPart = 2000
+)
+
+// plan is a plan as stored: what it is to deal with, by message id, or by task
+// id for what was found in the index of the task table.
+type plan struct {
+	keys  []string
+	index map[string]struct{}
+}
+
+// taskKey is how a plan names the letter of a task: by the run that it is for,
+// since a letter of another run has another reason.
+func taskKey(id string, run int) string { return taskPrefix + id + "/" + strconv.Itoa(run) }
+
+const taskPrefix = "task/"
+
+// taskOf reads a taskKey.
+func taskOf(key string) (id string, run int, ok bool) {
+	rest, ok := strings.CutPrefix(key, taskPrefix)
+	id, number, _ := strings.Cut(rest, "/")
+	run, err := strconv.Atoi(number)
+	return id, run, ok && err == nil
+}
+
+// holds reports whether the plan is about a letter.
+func (p *plan) holds(l *Letter) bool {
+	if _, ok := p.index[l.MessageID]; ok {
+		return true
+	}
+	if l.Task == nil || l.MovedBy != ByWorker {
+		return false
+	}
+	_, ok := p.index[taskKey(l.TaskID(), l.Task.Run)]
+	return ok
+}
+
+// plan reads what a job's plan holds; nil for a job without a plan.
+func (r *Redrive) plan(ctx context.Context, j *job) (*plan, error) {
+	if !j.request.Planned {
+		return nil, nil
+	}
+	p := &plan{index: map[string]struct{}{}}
+	err := r.control.walk(ctx, jobPartition(j.id), planPrefix, false, 0, func(it item) (bool, error) {
+		var part []string
+		if err := decode(it, &part); err != nil {
+			return false, err
+		}
+		p.keys = append(p.keys, part...)
+		return true, nil
+	})
+	for _, key := range p.keys {
+		p.index[key] = struct{}{}
+	}
+	return p, err
+}
+
+// Plan finds out what a request would do, and keeps it, so that executing the
+// plan does that and no more. Nothing is changed. Letters of tasks are found in
+// the index of the task table; only if the queue holds more than that are
+// letters received, and made visible again.
+func (r *Redrive) Plan(ctx context.Context, req Request) (*Plan, error) {
+	if err := r.check(&req); err != nil {
+		return nil, err
+	}
+	req.Planned = true
+	p := &Plan{ID: tasktable.NewID(), Request: req, Reasons: map[string]int{}, Destinations: map[string]int{}}
+	d := draft{Plan: p, groups: grouping{}, limit: cmp.Or(req.Max, MaxPlan), now: time.Now()}
+	var err error
+	if req.Kind == KindRetry {
+		err = r.draftRetry(ctx, &d)
+	} else {
+		err = r.draftLetters(ctx, &d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.Groups = d.groups.sorted()
+	p.Until = time.Now().Add(r.opts.PlanFor).UTC().Truncate(time.Millisecond)
+	expires := p.Until.Add(r.opts.AuditRetention)
+	for n := 0; n*planPart < len(d.keys); n++ {
+		part := d.keys[n*planPart : min((n+1)*planPart, len(d.keys))]
+		if err := r.control.append(ctx, jobPartition(p.ID), fmt.Sprintf("%s%04d", planPrefix, n), part, expires, nil); err != nil {
+			return nil, err
+		}
+	}
+	_, err = r.create(ctx, p.ID, req, progress{
+		Rate: req.Rate, Max: req.Max, CanarySize: req.Canary, PlanUntil: p.Until.UnixMilli(), Planned: len(d.keys),
+	}, "planned")
+	return p, err
+}
+
+// draft is a plan being made.
+type draft struct {
+	*Plan
+	groups grouping
+	limit  int
+	now    time.Time
+	keys   []string
+}
+
+// add adds what is to become of one message to the plan.
+func (d *draft) add(key string, p PlannedMessage, act action) {
+	d.Matched++
+	if p.Reason != "" {
+		d.Reasons[p.Reason]++
+	}
+	switch act {
+	case send, admit:
+		d.Replay++
+		d.Destinations[p.To]++
+		d.keys = append(d.keys, key)
+	case drop:
+		d.Skip++
+		d.Drop++
+		d.keys = append(d.keys, key)
+	default:
+		d.Skip++
+	}
+	if len(d.Messages) < maxShown {
+		d.Messages = append(d.Messages, p)
+	}
+}
+
+// full reports whether the plan holds as much as was asked for.
+func (d *draft) full() bool { return d.Replay >= d.limit }
+
+// draftLetters finds letters: those of tasks in the index of the task table,
+// and what that does not know in the queue.
+func (r *Redrive) draftLetters(ctx context.Context, d *draft) error {
+	src, err := r.source(d.Request.Queue)
+	if err != nil {
+		return err
+	}
+	counts, err := src.Letters.Counts(ctx)
+	if err != nil {
+		return err
+	}
+	known := newIndex()
+	if d.Complete = true; src.Tasks != nil {
+		if d.Complete, err = known.read(ctx, src.Tasks); err != nil {
+			return err
+		}
+	}
+	if d.Complete && counts.All() == len(known.entries) && !d.asksFor(known) {
+		return r.draftIndexed(ctx, &src, d, known.entries)
+	}
+	// The index and the queue differ: letters that SQS moved, that are no tasks, or
+	// that somebody has taken out. What is in the queue counts.
+	var chunk []*Letter
+	var seen []tasktable.FailureEntry
+	var failed error
+	settle := func() {
+		if failed == nil {
+			failed = r.foreseeAll(ctx, &src, d, chunk)
+		}
+		chunk = nil
+	}
+	complete, _, err := r.peek(ctx, src.Letters, func(l *Letter) bool {
+		if e, ok := known.of(l); ok {
+			if len(seen) < MaxPlan {
+				seen = append(seen, e)
+			}
+			return true
+		}
+		if !d.Request.Filter.matches(l.subject(), d.now) {
+			return true
+		}
+		l.slim() // a plan of many must not hold their bodies
+		if chunk = append(chunk, l); len(chunk) == 100 || d.Replay+len(chunk) >= d.limit {
+			settle()
+		}
+		return failed == nil && !d.full()
+	})
+	settle()
+	if err := cmp.Or(err, failed); err != nil {
+		return err
+	}
+	if !complete { // then the index is the better guess
+		seen = known.entries
+	}
+	d.Complete = d.Complete && complete || d.full()
+	return r.draftIndexed(ctx, &src, d, seen)
+}
+
+// asksFor reports whether the filter names something that is not in the index:
+// it may be the id of a message.
+func (d *draft) asksFor(known *index) bool {
+	return slices.ContainsFunc(d.Request.Filter.IDs, func(id string) bool { return !known.has(id) })
+}
+
+// draftIndexed adds the letters of dead-lettered tasks to a plan, as far as the
+// filter selects them, without receiving anything.
+func (r *Redrive) draftIndexed(ctx context.Context, src *Source, d *draft, entries []tasktable.FailureEntry) error {
+	f := &d.Request.Filter
+	for chunk := range slices.Chunk(entries, 1000) {
+		var ids []string
+		for _, e := range chunk {
+			if (f.Type == "" || f.Type == e.Type) && (f.Tenant == "" || f.Tenant == e.Tenant) && (len(f.IDs) == 0 || slices.Contains(f.IDs, e.ID)) {
+				ids = append(ids, e.ID)
+			}
+		}
+		rows, err := src.Tasks.Rows(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if d.full() {
+				return nil
+			}
+			if row := rows[id]; row != nil && row.Status == task.DeadLettered && f.matches(subjectOf(row), d.now) {
+				r.foreseeRow(src, d, row)
+			}
+		}
+		if !inTime(ctx, 0) {
+			d.Complete = false
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// foreseeRow adds the letter of a dead-lettered task to a plan, as far as its
+// row tells.
+func (r *Redrive) foreseeRow(src *Source, d *draft, row *tasktable.Row) {
+	p := PlannedMessage{TaskID: row.ID, Type: row.Type, Action: "purge"}
+	act := send
+	if d.Request.Kind == KindReplay {
+		p.Run, p.Action, p.To = row.Run+1, "replay", src.homeOf(row).Name()
+		if reason := r.refuseRow(row, d.now); reason != "" {
+			act, p = skip, PlannedMessage{TaskID: row.ID, Type: row.Type, Action: "skip", Reason: reason}
+		}
+	}
+	d.groups.row(row)
+	d.add(taskKey(row.ID, row.Run+1), p, act)
+}
+
+// foreseeAll adds letters to a plan.
+func (r *Redrive) foreseeAll(ctx context.Context, src *Source, d *draft, letters []*Letter) error {
+	rows := map[string]*tasktable.Row{}
+	if src.Tasks != nil {
+		var ids []string
+		seen := map[string]bool{}
+		for _, l := range letters {
+			if id := l.TaskID(); id != "" && !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+		}
+		var err error
+		if rows, err = src.Tasks.Rows(ctx, ids); err != nil {
+			return err
+		}
+	}
+	for _, l := range letters {
+		if d.full() {
+			return nil
+		}
+		p := PlannedMessage{MessageID: l.MessageID, TaskID: l.TaskID(), Type: l.Type(), Action: "purge"}
+		v := verdict{}
+		if d.Request.Kind == KindReplay {
+			v = r.foresee(src, l, rows[l.TaskID()], d.now)
+			p.Run, p.Reason, p.Action = v.run, v.reason, [...]string{"replay", "drop", "skip", "replay"}[v.action]
+			if v.action == send {
+				p.To = l.Origin()
+			}
+		}
+		d.groups.letter(l)
+		d.add(l.MessageID, p, v.action)
+	}
+	return nil
+}
+
+// Settings change how a plan is executed. What is zero stays as it was planned.
+type Settings struct {
+	Rate   float64
+	Max    int
+	Canary int
+	// By and RequestID say who executes the plan.
+	By, RequestID string
+}
+
+// Execute does what a plan holds, or goes on with it where an earlier run was
+// stopped or died. It returns when the job is done, or when the time of its
+// context is nearly over; then the job goes on by [Options.Continue]. Executing
+// a plan that is done reports what came of it.
+func (r *Redrive) Execute(ctx context.Context, planID string, kind Kind, queue string, s Settings) (*Report, error) {
+	j, err := r.find(ctx, planID)
+	if err != nil {
+		return nil, err
+	}
+	req := Request{Kind: kind, Rate: s.Rate, Max: s.Max, Canary: s.Canary, By: s.By}
+	if err := checkRequest(&req); err != nil {
+		return nil, err
+	}
+	switch {
+	case kind == KindPurge && r.opts.Quarantine == nil:
+		return nil, fmt.Errorf("%w: there is no quarantine", ErrUnsupported)
+	case j.request.Kind != kind:
+		return nil, fmt.Errorf("%w: %s is a %s, not a %s", ErrPlanUsed, planID, j.request.Kind, kind)
+	case queue != "" && j.request.Queue != queue:
+		return nil, fmt.Errorf("%w: it is for the queue %q, not for %q", ErrPlanUsed, j.request.Queue, queue)
+	case j.status == Done:
+		return j.report(), nil
+	case j.status == CanaryFailed:
+		return nil, fmt.Errorf("%w: its canary failed; make a new plan", ErrPlanUsed)
+	case j.StartedAt == 0 && j.PlanUntil > 0 && time.Now().UnixMilli() > j.PlanUntil: // stopped or not
+		return nil, fmt.Errorf("%w: plans can be executed for %s; make a new one", ErrPlanExpired, r.opts.PlanFor)
+	}
+	x, err := r.begin(ctx, j, true)
+	if err != nil {
+		return nil, err
+	}
+	what := "executed"
+	if j.Hops > 0 {
+		what = "resumed"
+	}
+	j.Rate, j.Max, j.Hops = cmp.Or(s.Rate, j.Rate), cmp.Or(s.Max, j.Max), 0
+	if s.Canary > 0 && j.CanaryAt == 0 {
+		j.CanarySize = s.Canary
+	}
+	j.PacedAt, j.IdleAt = 0, 0
+	if err := r.event(ctx, j, what, req.By, s.RequestID); err != nil {
+		return nil, err
+	}
+	return x.drive(ctx)
+}
+
+// Run does what a request asks for, without a plan made before. It returns as
+// [Redrive.Execute] does; the report's JobID serves as a plan's id.
+func (r *Redrive) Run(ctx context.Context, req Request) (*Report, error) {
+	if err := r.check(&req); err != nil {
+		return nil, err
+	}
+	j, err := r.create(ctx, tasktable.NewID(), req, progress{Rate: req.Rate, Max: req.Max, CanarySize: req.Canary}, "begun")
+	if err != nil {
+		return nil, err
+	}
+	x, err := r.begin(ctx, j, true)
+	if err != nil {
+		return nil, err
+	}
+	return x.drive(ctx)
+}
+
+// Resume goes on with a job that is running, after a hop. It is what
+// [Options.Continue] arranges to be called. A job that was stopped meanwhile,
+// or has ended, is only reported.
+func (r *Redrive) Resume(ctx context.Context, jobID string, hop int) (*Report, error) {
+	j, err := r.find(ctx, jobID)
+	if err != nil {
+		return nil, err
+	}
+	if j.status != Running || j.Hops != hop {
+		return j.report(), nil
+	}
+	x, err := r.begin(ctx, j, false)
+	if err != nil {
+		return nil, err
+	}
+	return x.drive(ctx)
+}
+
+// check refuses a request that cannot be meant.
+func (r *Redrive) check(req *Request) error {
+	if err := checkRequest(req); err != nil {
+		return err
+	}
+	if req.Kind == KindRetry {
+		if _, err := r.retrySource(); err != nil {
+			return err
+		}
+		return req.Filter.check(retryable...)
+	}
+	src, err := r.source(req.Queue)
+	if err != nil {
+		return err
+	}
+	if req.Kind == KindReplay && len(src.Origins) == 0 {
+		return fmt.Errorf("%w: messages of the queue %q go back to no queue; records of a stream are replayed by stream.replay", ErrUnsupported, req.Queue)
+	}
+	if req.Canary > 0 && src.Tasks == nil {
+		return fmt.Errorf("%w: a canary needs tasks, whose outcome can be told", ErrUnsupported)
+	}
+	return req.Filter.check()
+}
