@@ -43,6 +43,7 @@ func TestUsage(t *testing.T) {
 		{"deadline", []string{"submit", "noop", "--deadline", "tomorrow"}, "must be a time like"},
 		{"deadline and ttl", []string{"submit", "noop", "--ttl", "1m", "--deadline", "2026-01-01T00:00:00Z"}, "none of the others can be"},
 		{"file and input", []string{"submit", "-f", "x", "--input", "{}"}, "none of the others can be"},
+		{"file and callback", []string{"submit", "-f", "x", "--callback-url", "https://x.test"}, "none of the others can be"},
 		{"file and type", []string{"submit", "noop", "-f", "-"}, "each line names its own"},
 		{"file", []string{"submit", "-f", "/does/not/exist"}, "no such file"},
 		{"concurrency", []string{"submit", "-f", "-", "--concurrency", "0"}, "--concurrency must be"},
@@ -99,14 +100,14 @@ func TestSubmitSendsEverything(t *testing.T) {
 	api := newFakeAPI(t)
 	ta := newTestApp(t)
 	code := ta.try(t, api.url, "submit", "--type", "noop", "--input", `{"a":"<&>"}`, "--priority", "bulk",
-		"--deadline", "2030-01-02T03:04:05+01:00",
+		"--deadline", "2030-01-02T03:04:05+01:00", "--callback-url", "https://x.test/done?a=1&b=<2>",
 		"--idempotency-key", "k1", "--output", "json")
 	if code != exitOK {
 		t.Fatal(code)
 	}
 	want := submitBody{
 		Type: "noop", Input: json.RawMessage(`{"a":"<&>"}`), Priority: client.Bulk,
-		Deadline: time.Date(2030, 1, 2, 2, 4, 5, 0, time.UTC),
+		Deadline: time.Date(2030, 1, 2, 2, 4, 5, 0, time.UTC), CallbackURL: "https://x.test/done?a=1&b=<2>",
 	}
 	if diff := cmp.Diff(api.bodies[0], want); diff != "" {
 		t.Errorf("body (-got +want):\n%s", diff)

@@ -40,12 +40,13 @@ type fakeAPI struct {
 }
 
 type submitBody struct {
-	Type     string          `json:"type"`
-	Input    json.RawMessage `json:"input"`
-	Priority client.Priority `json:"priority"`
-	Deadline time.Time       `json:"deadline"`
-	TTL      string          `json:"ttl"`
-	Delay    string          `json:"delay"`
+	Type        string          `json:"type"`
+	Input       json.RawMessage `json:"input"`
+	Priority    client.Priority `json:"priority"`
+	Deadline    time.Time       `json:"deadline"`
+	TTL         string          `json:"ttl"`
+	Delay       string          `json:"delay"`
+	CallbackURL string          `json:"callback_url"`
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {

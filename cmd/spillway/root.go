@@ -20,15 +20,15 @@ var shippedTypes = []string{"webhook.deliver"}
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spillway",
-		Short: "Submit tasks to a Spillway stack, and follow them",
-		Long: `Submit tasks to a Spillway stack, and follow them.
+		Short: "Submit tasks to a Spillway stack, follow them, and bring back what failed",
+		Long: `Submit tasks to a Spillway stack, follow them, and bring back what failed.
 
 The stack is found through CloudFormation with the usual AWS configuration
 (environment, profiles, SSO; AWS_ENDPOINT_URL for a local one), or named by
 --api-url.
 
-Exit codes: 0 done, 1 failed, 2 used wrongly, 3 a task that was waited for ended
-other than succeeded, 130 interrupted.`,
+Exit codes: 0 done, 1 failed, 2 used wrongly, or nobody there to say yes, 3 a task
+that was waited for, or replayed, ended other than succeeded, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -50,7 +50,9 @@ other than succeeded, 130 interrupted.`,
 	complete(root, "stack")
 	complete(root, "api-url")
 
+	o := &operator{app: a}
 	root.AddCommand(a.submitCommand(), a.getCommand(), a.listCommand(), a.cancelCommand(),
+		o.taskCommand(), o.dlqCommand(), o.streamCommand(),
 		a.demoCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }

@@ -26,6 +26,7 @@ type submitFlags struct {
 	deadline moment
 	ttl      time.Duration
 	delay    time.Duration
+	callback string
 	key      string
 
 	file        string
@@ -41,7 +42,7 @@ func (a *app) submitCommand() *cobra.Command {
 		Long: `Submit a task, or a file of tasks.
 
 With -f every line is a JSON object: {"type","input"} and optionally "priority",
-"deadline" or "ttl", "delay", "idempotency_key". Lines are
+"deadline" or "ttl", "delay", "callback_url", "idempotency_key". Lines are
 submitted as they are read, several at a time; every line has one outcome, which
 carries the line's number. A line that fails does not keep others from being
 submitted.`,
@@ -60,12 +61,13 @@ submitted.`,
 	f.Var(&s.deadline, "deadline", "give the task up at this time (RFC 3339), at most 7 days ahead")
 	f.DurationVar(&s.ttl, "ttl", 0, "give the task up after this time")
 	f.DurationVar(&s.delay, "delay", 0, "do not start the task before this time has passed, at most 15m")
+	f.StringVar(&s.callback, "callback-url", "", "tell this URL of the task's end, by a signed webhook")
 	f.StringVar(&s.key, "idempotency-key", "", "makes the same submit twice one task (default: a random key)")
 	f.StringVarP(&s.file, "file", "f", "", "submit the tasks in this file, one JSON object a line; - for standard input")
 	f.IntVar(&s.concurrency, "concurrency", 16, "with -f: how many tasks are submitted at a time")
 	f.BoolVar(&s.wait, "wait", false, "wait until the task has finished; exits 3 if it did not succeed")
 	cmd.MarkFlagsMutuallyExclusive("deadline", "ttl")
-	for _, one := range []string{"type", "input", "priority", "deadline", "ttl", "delay", "idempotency-key"} {
+	for _, one := range []string{"type", "input", "priority", "deadline", "ttl", "delay", "callback-url", "idempotency-key"} {
 		cmd.MarkFlagsMutuallyExclusive("file", one)
 	}
 	complete(cmd, "type", shippedTypes...)
@@ -116,7 +118,7 @@ func (a *app) submitRequest(ctx context.Context, s submitFlags, args []string) (
 	}
 	return client.SubmitRequest{
 		Type: taskType, Input: input, Priority: client.Priority(s.priority.value), Deadline: s.deadline.Time,
-		TTL: s.ttl, Delay: s.delay, IdempotencyKey: s.key,
+		TTL: s.ttl, Delay: s.delay, CallbackURL: s.callback, IdempotencyKey: s.key,
 	}, nil
 }
 

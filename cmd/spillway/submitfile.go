@@ -191,6 +191,7 @@ type lineTask struct {
 	Deadline       time.Time       `json:"deadline"`
 	TTL            string          `json:"ttl"`
 	Delay          string          `json:"delay"`
+	CallbackURL    string          `json:"callback_url"`
 	IdempotencyKey string          `json:"idempotency_key"`
 }
 
@@ -215,7 +216,7 @@ func (l inputLine) request() (client.SubmitRequest, error) {
 	}
 	req := client.SubmitRequest{
 		Type: t.Type, Priority: t.Priority, Deadline: t.Deadline,
-		IdempotencyKey: t.IdempotencyKey,
+		CallbackURL: t.CallbackURL, IdempotencyKey: t.IdempotencyKey,
 	}
 	if t.Input != nil {
 		req.Input = t.Input

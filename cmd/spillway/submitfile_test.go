@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestSubmitFile(t *testing.T) {
 	api := newFakeAPI(t)
 	file := filepath.Join(t.TempDir(), "tasks.ndjson")
 	text := "\xef\xbb\xbf" + strings.Join([]string{
-		`{"type":"noop","input":{"n":1},"priority":"bulk","ttl":"1m","idempotency_key":"k1"}`,
+		`{"type":"noop","input":{"n":1},"priority":"bulk","ttl":"1m","callback_url":"https://x.test/done","idempotency_key":"k1"}`,
 		``,
 		`{"type":"noop","input":`,
 		`{"type":"noop","inputs":{}}`,
@@ -70,6 +71,9 @@ func TestSubmitFile(t *testing.T) {
 		t.Errorf("outcomes (-got +want):\n%s", diff)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "3 accepted, 8 failed")
+	if !slices.ContainsFunc(api.bodies, func(b submitBody) bool { return b.CallbackURL == "https://x.test/done" }) {
+		t.Errorf("no body has the callback: %+v", api.bodies)
+	}
 
 	ta = newTestApp(t)
 	if code := ta.try(t, api.url, "submit", "-f", file); code != exitFailed {

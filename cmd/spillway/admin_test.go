@@ -1,0 +1,223 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAdminUsage(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown command", []string{"dlq", "lst"}, `unknown command "lst" for "spillway dlq"`},
+		{"unknown of task", []string{"task", "list", "--status", "failed"}, "unknown flag"},
+		{"queue", []string{"dlq", "ls", "--queue", "backlog"}, "must be one of tasks, stream, saga"},
+		{"list max", []string{"dlq", "ls", "--max", "1001"}, "--max must be 1 to 1000"},
+		{"duration", []string{"dlq", "ls", "--older-than", "2 days"}, `unknown unit " days"`},
+		{"negative age", []string{"dlq", "ls", "--older-than", "-2h"}, "--older-than must be more than nothing"},
+		{"no age", []string{"dlq", "ls", "--newer-than", "0s"}, "--newer-than must be more than nothing"},
+		{"no such age", []string{"dlq", "ls", "--newer-than", "1h", "--older-than", "2h"}, "nothing is older than 2h0m0s and newer than 1h0m0s"},
+		{"empty filter", []string{"dlq", "replay", "--type", ""}, "--type is empty, which would match everything"},
+		{"empty ids", []string{"dlq", "replay", "--id", ""}, "--id is empty, which would match everything"},
+		{"rate", []string{"dlq", "replay", "--rate", "0"}, "--rate must be more than 0"},
+		{"endless rate", []string{"dlq", "replay", "--rate", "Inf"}, "--rate must be more than 0"},
+		{"max", []string{"dlq", "replay", "--max", "0"}, "--max must be at least 1"},
+		{"canary", []string{"dlq", "replay", "--canary", "0"}, "--canary must be at least 1"},
+		{"empty plan", []string{"dlq", "replay", "--plan", ""}, "--plan needs the plan's id"},
+		{"plan and filter", []string{"dlq", "replay", "--plan", "x", "--type", "noop"}, "none of the others can be"},
+		{"plan and dry run", []string{"dlq", "replay", "--plan", "x", "--dry-run"}, "none of the others can be"},
+		{"native and filter", []string{"dlq", "replay", "--native", "--tenant", "x"}, "none of the others can be"},
+		{"native and canary", []string{"dlq", "replay", "--native", "--canary", "1"}, "none of the others can be"},
+		{"native and dry run", []string{"dlq", "replay", "--native", "--dry-run"}, "none of the others can be"},
+		{"native and fast", []string{"dlq", "replay", "--native", "--rate", "501"}, "500 at most with --native"},
+		{"replay of an id", []string{"dlq", "replay", "01X"}, "unknown command"},
+		{"purge of another queue", []string{"dlq", "purge", "--queue", "saga", "--confirm", "tasks"}, `--confirm says "tasks", and --queue "saga"`},
+		{"purge unconfirmed", []string{"dlq", "purge", "--yes"}, "--yes needs --confirm tasks"},
+		{"purge max", []string{"dlq", "purge", "--max", "0"}, "--max must be at least 1"},
+		{"restore what", []string{"dlq", "restore"}, "accepts 1 arg(s)"},
+		{"stop what", []string{"dlq", "stop"}, "accepts 1 arg(s)"},
+		{"show what", []string{"dlq", "show"}, "accepts 1 arg(s)"},
+		{"messages of all jobs", []string{"dlq", "jobs", "--max", "3"}, "--max goes with a job"},
+		{"no messages", []string{"dlq", "jobs", "01X", "--max", "0"}, "--max must be at least 1"},
+		{"retry what", []string{"task", "retry"}, "which tasks?"},
+		{"retry nothing", []string{"task", "retry", ""}, "the id is empty"},
+		{"retry status", []string{"task", "retry", "--status", "succeeded"}, "must be one of failed, dead_lettered"},
+		{"id and filter", []string{"task", "retry", "01X", "--status", "failed"}, "an id stands alone"},
+		{"id and rate", []string{"task", "retry", "01X", "--rate", "1"}, "an id stands alone"},
+		{"plan and status", []string{"task", "retry", "--plan", "x", "--status", "failed"}, "none of the others can be"},
+		{"stream max", []string{"stream", "ls", "--max", "0"}, "--max must be 1 to 1000"},
+		{"stream replay max", []string{"stream", "replay", "--max", "0"}, "--max must be at least 1"},
+		{"stream replay nothing", []string{"stream", "replay", "--id", ""}, "--id is empty"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ta := newTestApp(t)
+			if code := ta.try(t, "", tt.args...); code != exitUsage {
+				t.Errorf("exit %d, want %d", code, exitUsage)
+			}
+			mustContain(t, "stderr", ta.stderr.String(), tt.want, "--help")
+			if out := ta.stdout.String(); out != "" {
+				t.Errorf("stdout: %s", out)
+			}
+		})
+	}
+}
+
+func TestAdminHelp(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"dlq", "stream", "task "}},
+		{[]string{"dlq"}, []string{"Exit codes", "replay", "purge", "--admin-function"}},
+		{[]string{"dlq", "replay", "--help"}, []string{"--canary", "Ctrl-C", "--older-than"}},
+		{[]string{"stream"}, []string{"Exit codes", "replay"}},
+		{[]string{"task"}, []string{"Exit codes", "retry"}},
+		{[]string{"__complete", "dlq", "purge", "--queue", ""}, []string{"tasks", "saga"}},
+		{[]string{"__complete", "task", "retry", "--status", ""}, []string{"failed", "dead_lettered"}},
+		{[]string{"__complete", "dlq", ""}, []string{"groups", "jobs"}},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			ta := newTestApp(t)
+			if code := ta.run(t.Context(), tt.args); code != exitOK {
+				t.Errorf("exit %d: %s", code, ta.stderr)
+			}
+			mustContain(t, "stdout", ta.stdout.String(), tt.want...)
+		})
+	}
+}
+
+func TestAdminIsFound(t *testing.T) {
+	t.Parallel()
+	f := newFakeAdmin(t)
+	f.answer = func(adminRequest) any { return fields{"ok": true, "jobs": []job{}} }
+	unasked := newTestApp(t).stack
+	tests := []struct {
+		name string
+		set  func(*testApp)
+		args []string
+		code int
+		want string
+	}{
+		{"by the stack", func(*testApp) {}, nil, exitOK, "no jobs"},
+		{"by a flag", func(ta *testApp) { ta.stack = unasked }, []string{"--admin-function", "spillway-Admin"}, exitOK, "no jobs"},
+		{"by the environment", func(ta *testApp) { ta.stack, ta.env["SPILLWAY_ADMIN_FUNCTION"] = unasked, "spillway-Admin" }, nil, exitOK, "no jobs"},
+		{"beside the API's address", func(*testApp) {}, []string{"--api-url", "http://127.0.0.1:1/live"}, exitOK, "no jobs"},
+		{"with stand-ins on this machine", func(ta *testApp) { ta.cfg.Credentials, ta.cfg.Region = nil, "" }, nil, exitOK, "no jobs"},
+		{"an older stack", func(ta *testApp) { ta.stack = stackOf("spillway", "UPDATE_COMPLETE", nil) }, nil, exitFailed, "no output AdminFunctionName"},
+		{"no stack", func(ta *testApp) { ta.stack = stackOf("other", "", nil) }, nil, exitFailed, `no stack named "spillway"`},
+		{"not allowed", func(ta *testApp) {
+			ta.stack = func(string) (*cloudformation.DescribeStacksOutput, error) {
+				return nil, awsError("AccessDenied", "no")
+			}
+		}, nil, exitFailed, "--admin-function"},
+		{"no credentials", func(ta *testApp) { ta.cfg.Credentials, ta.cfg.BaseEndpoint = nil, nil }, nil, exitFailed, "no AWS credentials"},
+		{"stand-ins for an API here", func(ta *testApp) { ta.cfg.Credentials, ta.cfg.BaseEndpoint = nil, nil }, []string{"--api-url", "http://127.0.0.1:1"}, exitFailed, "for this machine only"},
+		{"no region", func(ta *testApp) { ta.cfg.Region, ta.cfg.BaseEndpoint = "", nil }, nil, exitFailed, "--region"},
+		{"no profile", func(*testApp) {}, []string{"--profile", "lost"}, exitFailed, "list-profiles"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ta := newTestApp(t)
+			ta.cfg.BaseEndpoint = aws.String(f.url)
+			ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"AdminFunctionName": "spillway-Admin"})
+			tt.set(ta)
+			if code := ta.try(t, "", append([]string{"dlq", "jobs"}, tt.args...)...); code != tt.code {
+				t.Errorf("exit %d, want %d", code, tt.code)
+			}
+			mustContain(t, "stderr", ta.stderr.String(), tt.want)
+		})
+	}
+}
+
+func TestExplainsWhatLambdaSays(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		answer noAnswer
+		want   string
+	}{
+		{"no function", noAnswer{status: 404, code: "ResourceNotFoundException"}, `there is no function "spillway-Admin" in eu-west-1`},
+		{"not allowed", noAnswer{status: 403, code: "AccessDeniedException"}, "lambda:InvokeFunction on spillway-Admin"},
+		{"busy", noAnswer{status: 429, code: "TooManyRequestsException"}, "busy with other calls"},
+		{"being deployed", noAnswer{status: 409, code: "ResourceConflictException"}, "is being deployed"},
+		{"expired", noAnswer{status: 403, code: "ExpiredTokenException"}, "aws sso login"},
+		{"its own error", noAnswer{status: 500, code: "ServiceException"}, "AWS answered ServiceException: Lambda says no"},
+		{"died", noAnswer{functionError: "Unhandled", body: `{"errorType":"Runtime.ExitError","errorMessage":"exit \u001b[2J status 2"}`}, "broke off during dlq.stop (Runtime.ExitError exit �[2J status 2)"},
+		{"died silently", noAnswer{functionError: "Unhandled", body: `-`}, "no reason given"},
+		{"no JSON", noAnswer{body: "hello"}, "did not answer dlq.stop as the admin function does"},
+		{"another function", noAnswer{body: `{"statusCode":200}`}, "did not answer dlq.stop as the admin function does"},
+		{"null", noAnswer{body: `null`}, "did not answer dlq.stop as the admin function does"},
+		{"other types", noAnswer{body: `{"ok":true,"status":{}}`}, "of one version"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeAdmin(t)
+			f.answer = func(adminRequest) any { return tt.answer }
+			ta := f.newOperator()
+			if code := ta.try(t, "", "dlq", "stop", "01X"); code != exitFailed {
+				t.Errorf("exit %d", code)
+			}
+			mustContain(t, "stderr", ta.stderr.String(), tt.want)
+			if n := len(f.sent()); n != 1 { // what changes something is not repeated
+				t.Errorf("%d calls", n)
+			}
+		})
+	}
+
+	ta := newFakeAdmin(t).newOperator()
+	ta.cfg.BaseEndpoint = aws.String("http://127.0.0.1:1")
+	ta.cfg.RetryMaxAttempts = 1
+	if code := ta.try(t, "", "dlq", "jobs", "--api-url", "http://127.0.0.1:2"); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	mustContain(t, "stderr", ta.stderr.String(), "nothing answers at http://127.0.0.1:1: start it with `make run`")
+}
+
+// Who cannot be named may work all the same.
+func TestCallerIsNotKnown(t *testing.T) {
+	t.Parallel()
+	ta := newTestApp(t)
+	ta.caller = func() (*sts.GetCallerIdentityOutput, error) { return nil, awsError("AccessDenied", "no") }
+	if by := (&operator{app: ta.app}).caller(t.Context()); by != "" {
+		t.Errorf("by %q", by)
+	}
+	ta.caller = func() (*sts.GetCallerIdentityOutput, error) {
+		return &sts.GetCallerIdentityOutput{Arn: aws.String(strings.Repeat("x", 300))}, nil
+	}
+	if by := (&operator{app: ta.app}).caller(t.Context()); len([]rune(by)) != 200 {
+		t.Errorf("by %q", by)
+	}
+}
+
+func TestGivenWords(t *testing.T) {
+	t.Parallel()
+	f := newFakeAdmin(t)
+	ta := f.newOperator()
+	f.answer = func(adminRequest) any { return fields{"ok": true, "matched": 3, "done": true} }
+	if code := ta.try(t, "", "dlq", "purge", "--queue", "saga", "--type", "a b", "--id", "x,y", "--older-than", "90m", "--max", "5"); code != exitUsage {
+		t.Errorf("exit %d", code)
+	}
+	mustContain(t, "stderr", ta.stderr.String(), "spillway dlq purge --type 'a b' --older-than 1h30m0s --id x --id y --queue saga --max 5 --confirm saga --yes")
+	want := adminRequest{
+		Command: "dlq.purge", By: fakeARN, Queue: "saga", Max: 5, DryRun: true, Confirm: "saga",
+		Filter: &taskFilter{Type: "a b", OlderThan: "1h30m0s", IDs: []string{"x", "y"}},
+	}
+	if diff := cmp.Diff(f.last("dlq.purge"), want); diff != "" {
+		t.Errorf("dry run (-got +want):\n%s", diff)
+	}
+}

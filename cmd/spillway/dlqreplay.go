@@ -1,0 +1,303 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// replayFlags are those of commands that plan, and then carry the plan out.
+type replayFlags struct {
+	filter   filterFlags
+	queue    *choice // nil where there is no choice
+	rate     float64
+	max      int
+	canary   int
+	plan     string
+	dryRun   bool
+	native   bool
+	yes      bool
+	noFollow bool
+
+	cmd     *cobra.Command
+	command string   // of the admin function
+	path    []string // of this command, "dlq replay"
+}
+
+func (o *operator) dlqReplayCommand() *cobra.Command {
+	f := replayFlags{command: "dlq.replay", path: []string{"dlq", "replay"}}
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "Send dead letters back to their queues",
+		Long: `Send dead letters back to the queues that they came from.
+
+First shows the plan and asks. Then sends, and follows the tasks to their end
+(--no-follow does not). A task that was canceled or has finished meanwhile is not
+sent. Ctrl-C stops the job where it is, and says how to go on with it; so does
+--timeout.`,
+		Example: `  spillway dlq replay --dry-run
+  spillway dlq replay --type webhook.deliver --error-contains "503" --rate 50 --canary 5
+  spillway dlq replay --plan 01JZ8Q4W7M6T3V9X2K5B0N1C8D --yes`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f.queue = addQueue(cmd)
+	f.addTo(cmd, "messages")
+	fl := cmd.Flags()
+	fl.BoolVar(&f.native, "native", false, "let SQS move all messages by itself: fast, but without a plan and without looking at the tasks")
+	for _, one := range append(filterNames, "max", "canary", "dry-run", "plan", "no-follow") {
+		cmd.MarkFlagsMutuallyExclusive("native", one)
+	}
+	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
+		if err := f.check(); err != nil {
+			return err
+		}
+		filter, err := f.filter.filter()
+		if err != nil {
+			return err
+		}
+		return o.withAdmin(func(ctx context.Context, _ []string) error {
+			if f.native {
+				return o.replayNative(ctx, &f)
+			}
+			return o.replay(ctx, &f, filter)
+		})(ctx, args)
+	})
+	return cmd
+}
+
+// addTo gives cmd the flags that replays of all kinds have.
+func (f *replayFlags) addTo(cmd *cobra.Command, of string) {
+	f.cmd = cmd
+	f.filter.addTo(cmd, of)
+	fl := cmd.Flags()
+	fl.Float64Var(&f.rate, "rate", 0, "how many a second at most (default: as fast as it goes)")
+	fl.IntVar(&f.max, "max", 0, "how many at most (default: all)")
+	fl.IntVar(&f.canary, "canary", 0, "send so many first, and the rest only once their tasks have succeeded")
+	fl.StringVar(&f.plan, "plan", "", "carry out this plan, or go on with its job")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "only show the plan")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
+	fl.BoolVar(&f.noFollow, "no-follow", false, "do not wait for the tasks to end")
+	for _, name := range []string{"rate", "max", "canary", "plan"} {
+		complete(cmd, name)
+	}
+	// A plan is what it is: only its speed can be chosen.
+	for _, one := range append(filterNames, "max", "dry-run") {
+		cmd.MarkFlagsMutuallyExclusive("plan", one)
+	}
+}
+
+func (f *replayFlags) check() error {
+	given := f.cmd.Flags().Changed
+	switch {
+	case given("rate") && (f.rate <= 0 || math.IsInf(f.rate, 0) || math.IsNaN(f.rate)):
+		return usagef("--rate must be more than 0")
+	case f.native && f.rate > 500:
+		return usagef("--rate must be 500 at most with --native: SQS moves no faster")
+	case given("max") && f.max < 1:
+		return usagef("--max must be at least 1")
+	case given("canary") && f.canary < 1:
+		return usagef("--canary must be at least 1")
+	case given("plan") && f.plan == "":
+		return usagef("--plan needs the plan's id")
+	default:
+		return nil
+	}
+}
+
+// queueName is the queue to ask for, none where there is no choice.
+func (f *replayFlags) queueName() string {
+	if f.queue == nil {
+		return ""
+	}
+	return f.queue.value
+}
+
+// withPlan is the command line that carries out, or goes on with, a plan.
+func (o *operator) withPlan(f *replayFlags, id string) string {
+	return o.commandLine(append(append([]string{}, f.path...), "--plan", id)...)
+}
+
+// replay plans, asks, carries out and follows.
+func (o *operator) replay(ctx context.Context, f *replayFlags, filter *taskFilter) error {
+	run := &jobRun{
+		op: o, what: "replaying", id: f.plan,
+		start: adminRequest{Command: f.command, Queue: f.queueName(), PlanID: f.plan, Rate: f.rate, Canary: f.canary},
+	}
+	var question string
+	if f.plan == "" {
+		req := adminRequest{Command: f.command, Queue: f.queueName(), Filter: filter, Max: f.max, Rate: f.rate, Canary: f.canary, DryRun: true}
+		p, raw, err := change[plan](ctx, o, req)
+		if err != nil {
+			return o.answer(raw, err)
+		}
+		if f.dryRun && o.json() {
+			return o.writeRaw(raw)
+		}
+		if err := o.showPlan(f, p); err != nil {
+			return err
+		}
+		if p.holds() == 0 {
+			notes := &printer{w: o.errw}
+			notes.printf("nothing to do\n")
+			return o.answer(raw, notes.err)
+		}
+		if f.dryRun {
+			out := &printer{w: o.out}
+			out.printf("\ncarry it out with\n  %s\n", o.withPlan(f, p.PlanID))
+			return out.err
+		}
+		run.id, run.start.PlanID, run.planned = p.PlanID, p.PlanID, p.holds()
+		if question = fmt.Sprintf("Replay %s?", quantity(p.Replay, "message")); p.Replay == 0 {
+			question = fmt.Sprintf("Drop %s?", quantity(p.dropped(), "message"))
+		}
+	} else {
+		j, raw, err := o.plannedJob(ctx, f)
+		if err != nil {
+			return o.answer(raw, err)
+		}
+		if j.Status == jobDone {
+			notes := &printer{w: o.errw}
+			notes.printf("this plan was carried out already: `%s` shows what came of it\n", o.commandLine("dlq", "jobs", f.plan))
+			return o.answer(raw, notes.err)
+		}
+		if f.queue != nil {
+			run.start.Queue = j.Queue
+		}
+		question = "Carry out the plan?"
+		if j.Planned > 0 {
+			question = fmt.Sprintf("Carry out the plan for %s?", quantity(j.Planned, "message"))
+		}
+		if j.Status != jobPlanned {
+			run.job = j
+			question = fmt.Sprintf("Go on with the job after %s (%s)?", run.reach(), clean(j.Status))
+			run.job = nil
+		}
+	}
+	// Speed and canary are kept with the job, so going on does not repeat them.
+	run.again = adminRequest{Command: f.command, Queue: run.start.Queue, PlanID: run.id}
+	run.resume = o.withPlan(f, run.id)
+	if !f.yes {
+		instead := run.resume
+		for _, words := range givenWords(f.cmd.Flags(), "rate", "canary", "no-follow") {
+			instead += " " + quote(words)
+		}
+		if err := o.confirm(ctx, question, instead+" --yes"); err != nil {
+			return err
+		}
+	}
+	return run.finish(ctx, !f.noFollow)
+}
+
+// plannedJob looks at the job of --plan.
+func (o *operator) plannedJob(ctx context.Context, f *replayFlags) (*job, []byte, error) {
+	found, raw, err := ask[jobAnswer](ctx, o, adminRequest{Command: "dlq.jobs", JobID: f.plan})
+	switch {
+	case err != nil:
+		return nil, raw, err
+	case found.Job == nil:
+		return nil, nil, &callError{msg: "dlq.jobs answered no job"}
+	case found.Job.Kind != "" && found.Job.Kind != f.path[1]:
+		return nil, nil, &exitError{exitUsage, fmt.Sprintf("%s is a %s, no %s", f.plan, clean(found.Job.Kind), f.path[1])}
+	default:
+		return found.Job, raw, nil
+	}
+}
+
+// showPlan shows what would be done.
+func (o *operator) showPlan(f *replayFlags, p *plan) error {
+	out := o.notes()
+	text := fmt.Sprintf("%d to be replayed", p.Replay)
+	if n := p.dropped(); n > 0 {
+		text += fmt.Sprintf(", %d to be dropped, since their tasks have ended", n)
+	}
+	if n := p.Skip - p.dropped(); n > 0 {
+		text += fmt.Sprintf(", %d to be skipped", n)
+	}
+	out.printf("%s matched: %s\n", quantity(p.Matched, "message"), text)
+	rows := ranked(p.Destinations)
+	for _, row := range rows {
+		row[1] = "to " + row[1]
+	}
+	rows = append(rows, ranked(p.Reasons)...)
+	out.table(0, []column{{right: true}, {}}, indent(rows))
+	o.showGroups(out, p.Groups)
+	if f.dryRun && len(p.Messages) > 0 {
+		o.showPlanned(out, p)
+	}
+	if p.Note != "" {
+		out.printf("\n%s\n", clean(p.Note))
+	}
+	if p.PlanID != "" && p.Matched > 0 {
+		out.printf("\nplan %s", clean(p.PlanID))
+		if !p.ExpiresAt.IsZero() {
+			out.printf(", good until %s", moments(p.ExpiresAt))
+		}
+		out.printf("\n")
+	}
+	return out.err
+}
+
+// showGroups shows what the messages failed for.
+func (o *operator) showGroups(out *printer, groups []failureGroup) {
+	if len(groups) == 0 {
+		return
+	}
+	rows := make([][]string, len(groups))
+	for i, g := range groups {
+		rows[i] = []string{fmt.Sprint(g.Count), clean(g.Type), why(g.Code, g.Message, g.MovedBy)}
+	}
+	width, _ := o.screen(out.w)
+	out.printf("\n")
+	out.table(width, []column{{title: "COUNT", right: true}, {title: "TYPE"}, {title: "ERROR"}}, rows)
+}
+
+// showPlanned shows the plan of each message, as far as the answer has them.
+func (o *operator) showPlanned(out *printer, p *plan) {
+	rows := make([][]string, len(p.Messages))
+	for i, m := range p.Messages {
+		id := m.TaskID
+		if id == "" {
+			id = m.MessageID
+		}
+		what := m.Reason
+		if m.To != "" {
+			what = strings.TrimSpace("to " + m.To + " " + what)
+		}
+		rows[i] = []string{m.Action, clean(id), clean(m.Type), fmt.Sprint(m.Run), clean(what)}
+	}
+	width, _ := o.screen(out.w)
+	out.printf("\n")
+	out.table(width, []column{{title: "ACTION"}, {title: "ID"}, {title: "TYPE"}, {title: "RUN", right: true}, {title: "WHY"}}, rows)
+	if len(p.Messages) < p.Matched {
+		out.printf("these are the first %d of %d\n", len(p.Messages), p.Matched)
+	}
+}
+
+// replayNative lets SQS move the messages.
+func (o *operator) replayNative(ctx context.Context, f *replayFlags) error {
+	if !f.yes {
+		s, raw, err := ask[queueStatus](ctx, o, adminRequest{Command: "dlq.status", Queue: f.queueName()})
+		if err != nil {
+			return o.answer(raw, err)
+		}
+		words := append(append([]string{}, f.path...), givenWords(f.cmd.Flags(), "queue", "rate", "native")...)
+		if err := o.confirm(ctx, fmt.Sprintf("Let SQS move all of about %s of %s?", quantity(s.Depth, "message"), s.Queue), o.commandLine(append(words, "--yes")...)); err != nil {
+			return err
+		}
+	}
+	out, raw, err := change[outcome](ctx, o, adminRequest{Command: f.command, Queue: f.queueName(), Rate: f.rate, Native: true})
+	if err != nil || o.json() {
+		return o.answer(raw, err)
+	}
+	p := &printer{w: o.out}
+	p.printf("SQS moves the messages (task %s). See how many are left with\n  %s\n", clean(out.TaskHandle),
+		o.commandLine(append([]string{"dlq", "groups"}, givenWords(f.cmd.Flags(), "queue")...)...))
+	if out.Note != "" {
+		p.printf("%s\n", clean(out.Note))
+	}
+	return p.err
+}

@@ -1,0 +1,312 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+// fakeAdmin plays Lambda's Invoke, with a small model of the admin function
+// behind it: one plan, whose job comes further with every look at it.
+type fakeAdmin struct {
+	t   *testing.T
+	url string
+
+	// A test may set these before the first request.
+	answer     func(adminRequest) any // nil leaves it to the model
+	looked     func(n int)            // before the nth dlq.jobs of the running job is answered
+	matched    int
+	skipped    int
+	unsent     int  // messages that cannot be sent
+	step       int  // messages between two looks
+	hop        bool // calls come back while the job goes on
+	stalls     []int
+	lose       bool // the answer of a call is lost on the way
+	canaryDies bool
+	ends       endings
+	endStep    int
+	deaf       bool // does not stop
+
+	mu       sync.Mutex
+	requests []adminRequest
+	job      *job
+	looks    int
+	calls    []chan any // open calls of the job
+}
+
+// noAnswer is an answer that is none: what Lambda says of the function, or of
+// itself.
+type noAnswer struct {
+	status        int
+	code          string // of Lambda's error
+	functionError string
+	body          string
+}
+
+// knownFields are the fields of each command, beside by for those that change
+// something.
+var knownFields = map[string][]string{
+	"dlq.status":    {"queue"},
+	"dlq.list":      {"queue", "filter", "max"},
+	"dlq.replay":    {"by", "queue", "filter", "max", "rate", "dry_run", "plan_id", "canary", "native"},
+	"dlq.stop":      {"by", "job_id"},
+	"dlq.purge":     {"by", "queue", "filter", "confirm", "max", "dry_run"},
+	"dlq.restore":   {"by", "job_id"},
+	"dlq.jobs":      {"job_id", "max"},
+	"task.get":      {"id"},
+	"task.retry":    {"by", "id", "filter", "max", "rate", "canary", "dry_run", "plan_id"},
+	"task.cancel":   {"by", "id"},
+	"stream.list":   {"max"},
+	"stream.replay": {"by", "max", "dry_run", "ids"},
+}
+
+const (
+	fakePlan = "01PLAN"
+	fakeARN  = "arn:aws:iam::123456789012:user/me"
+)
+
+func newFakeAdmin(t *testing.T) *fakeAdmin {
+	t.Helper()
+	f := &fakeAdmin{t: t, matched: 100, skipped: 4, step: 40, endStep: 10}
+	f.ends = endings{Succeeded: 96}
+	srv := httptest.NewServer(http.HandlerFunc(f.serve))
+	t.Cleanup(func() {
+		srv.CloseClientConnections()
+		srv.Close()
+	})
+	f.url = srv.URL
+	return f
+}
+
+// newOperator is an app that reaches the fake.
+func (f *fakeAdmin) newOperator() *testApp {
+	ta := newTestApp(f.t)
+	ta.cfg.BaseEndpoint = aws.String(f.url)
+	ta.cfg.HTTPClient = awshttp.NewBuildableClient() // as a loaded configuration has it
+	ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"AdminFunctionName": "spillway-Admin"})
+	return ta
+}
+
+// atTerminal is an app in front of which somebody types text.
+func (f *fakeAdmin) atTerminal(text string) *testApp {
+	ta := f.newOperator()
+	ta.in = struct {
+		io.Reader
+		io.Writer
+	}{strings.NewReader(text), io.Discard}
+	ta.screen = func(io.Writer) (int, bool) { return 70, true }
+	return ta
+}
+
+func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if want := "/2015-03-31/functions/spillway-Admin/invocations"; r.URL.Path != want {
+		f.t.Errorf("path %s, want %s", r.URL.Path, want)
+	}
+	var fields map[string]json.RawMessage
+	var req adminRequest
+	if json.Unmarshal(body, &fields) != nil || json.Unmarshal(body, &req) != nil {
+		f.t.Errorf("payload %s", body)
+	}
+	for name := range fields {
+		if name != "command" && !slices.Contains(knownFields[req.Command], name) {
+			f.t.Errorf("%s was sent the field %s", req.Command, name)
+		}
+	}
+	if by := slices.Contains(knownFields[req.Command], "by"); by != (req.By == fakeARN) {
+		f.t.Errorf("%s was sent by %q", req.Command, req.By)
+	}
+	f.mu.Lock()
+	f.requests = append(f.requests, req)
+	f.mu.Unlock()
+	var out any
+	if f.answer != nil {
+		out = f.answer(req)
+	}
+	if out == nil {
+		out = f.model(r, req)
+	}
+	switch b, ok := out.(noAnswer); {
+	case out == nil:
+		panic(http.ErrAbortHandler) // the connection breaks
+	case ok && b.functionError != "":
+		w.Header().Set("X-Amz-Function-Error", b.functionError)
+		_, _ = io.WriteString(w, b.body)
+	case ok && b.status != 0:
+		w.Header().Set("X-Amzn-ErrorType", b.code)
+		w.WriteHeader(b.status)
+		_, _ = io.WriteString(w, `{"Message":"Lambda says no"}`)
+	case ok:
+		_, _ = io.WriteString(w, b.body)
+	default:
+		_ = json.NewEncoder(w).Encode(out)
+	}
+}
+
+// fields is an answer.
+type fields map[string]any
+
+func refused(code string) fields {
+	return fields{"ok": false, "code": code, "message": "the fake says " + code}
+}
+
+func (f *fakeAdmin) model(r *http.Request, req adminRequest) any {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch req.Command {
+	case "dlq.replay", "task.retry":
+		if req.DryRun {
+			return f.dryRun(req)
+		}
+		return f.work(r, req)
+	case "dlq.jobs":
+		if f.job == nil || req.JobID != f.job.JobID {
+			return refused("not_found")
+		}
+		f.advance()
+		return fields{"ok": true, "job": *f.job}
+	case "dlq.stop":
+		if f.job == nil || f.job.ended() {
+			return refused("not_found")
+		}
+		if f.job.Status = jobStopped; f.deaf {
+			f.job.Status = jobStopping
+		}
+		return fields{"ok": true, "job_id": req.JobID, "status": jobStopping}
+	default:
+		return refused("unknown_command")
+	}
+}
+
+// dryRun makes the plan. mu must be held.
+func (f *fakeAdmin) dryRun(req adminRequest) any {
+	kind := "replay"
+	if req.Command == "task.retry" {
+		kind = "retry"
+	}
+	f.job = &job{JobID: fakePlan, Kind: kind, Queue: "tasks", Status: jobPlanned, Planned: f.matched - f.skipped, Rate: req.Rate}
+	return fields{
+		"ok": true, "plan_id": fakePlan, "matched": f.matched, "replay": f.matched - f.skipped, "skip": f.skipped,
+		"reasons": map[string]int{"task_finished": f.skipped}, "destinations": map[string]int{"tasks": f.matched - f.skipped},
+		"groups":   []fields{{"type": "noop", "code": "boom", "message": "it \x1b[2Jbroke", "count": f.matched}},
+		"messages": []fields{{"message_id": "m1", "task_id": "01TASK", "type": "noop", "run": 2, "action": "replay", "to": "tasks"}}, "done": true,
+	}
+}
+
+// work carries the plan out, until the job comes to rest. mu must be held.
+func (f *fakeAdmin) work(r *http.Request, req adminRequest) any {
+	if f.job == nil || req.PlanID != f.job.JobID {
+		return refused("plan_expired")
+	}
+	if f.job.ended() && f.job.Status != jobStopped {
+		return refused("plan_used")
+	}
+	f.job.Status = jobRunning
+	back := make(chan any, 1)
+	f.calls = append(f.calls, back)
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	select {
+	case out := <-back:
+		return out
+	case <-r.Context().Done():
+		return nil
+	}
+}
+
+// comeBack answers the open calls. mu must be held.
+func (f *fakeAdmin) comeBack(out any) {
+	for _, c := range f.calls {
+		c <- out
+	}
+	f.calls = nil
+}
+
+// advance is what happens between two looks. mu must be held.
+func (f *fakeAdmin) advance() {
+	j := f.job
+	if j.Status == jobRunning || j.Status == jobStopping {
+		f.looks++
+		if f.looked != nil {
+			f.looked(f.looks)
+		}
+	}
+	switch {
+	case j.Outcomes != nil && j.Outcomes.Pending > 0:
+		if j.Outcomes.Pending -= f.endStep; j.Outcomes.Pending <= 0 {
+			j.Outcomes = &f.ends
+		}
+	case j.Status == jobStopped:
+		f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": j.Status, "done": false})
+	case j.Status != jobRunning:
+	case len(f.stalls) > 0 && j.Replayed >= f.stalls[0]:
+		f.stalls = f.stalls[1:]
+		j.Status = jobStalled
+		f.comeBack(noAnswer{functionError: "Unhandled", body: `{"errorType":"Sandbox.Timedout","errorMessage":"timed out"}`})
+	case f.canaryDies:
+		j.Status, j.Replayed, j.Canary, j.Resume = jobCanaryFailed, 5, &canary{Size: 5, Succeeded: 3, Failed: 2}, "dlq.replay"
+		f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": j.Status, "done": true})
+	case j.Replayed+f.step < f.matched-f.skipped-f.unsent:
+		j.Replayed += f.step
+		if f.hop {
+			f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": jobRunning, "replayed": j.Replayed, "done": false})
+		}
+		if f.lose {
+			f.comeBack(nil)
+		}
+	default:
+		j.Status, j.Failed, j.Note = jobDone, f.unsent, "one note"
+		j.Replayed = f.matched - f.skipped - f.unsent
+		j.Reasons, j.AtLeastOnce = map[string]int{"refused": f.unsent}, 1
+		j.Outcomes = &endings{Pending: j.Replayed}
+		f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": j.Status, "done": true})
+	}
+}
+
+// fail ends the job. mu must be held.
+func (f *fakeAdmin) fail() {
+	f.job.Status = jobFailed
+	f.comeBack(fields{"ok": true, "done": true})
+}
+
+// sent lists the requests of the commands, "dlq.replay dry", in their order;
+// looks at jobs are left out.
+func (f *fakeAdmin) sent() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var names []string
+	for _, r := range f.requests {
+		name := r.Command
+		if r.DryRun {
+			name += " dry"
+		}
+		if r.PlanID != "" {
+			name += " " + r.PlanID
+		}
+		if r.Command != "dlq.jobs" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// last is the last request of a command.
+func (f *fakeAdmin) last(command string) adminRequest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range slices.Backward(f.requests) {
+		if r.Command == command {
+			return r
+		}
+	}
+	f.t.Errorf("%s was not called", command)
+	return adminRequest{}
+}
