@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -156,9 +158,21 @@ func connect(ctx context.Context, endpoint string) error {
 	return err
 }
 
+// functionOutputs are the stack's outputs that name functions.
+func functionOutputs() []string {
+	var outputs []string
+	for output := range stack.out {
+		if strings.HasSuffix(output, "FunctionName") {
+			outputs = append(outputs, output)
+		}
+	}
+	slices.Sort(outputs)
+	return outputs
+}
+
 // redirectFunctions points the functions of an external endpoint at the proxy.
 func redirectFunctions(ctx context.Context) error {
-	for _, output := range []string{"SubmitFunctionName", "StatusFunctionName", "CancelFunctionName", "WorkerFunctionName"} {
+	for _, output := range functionOutputs() {
 		name := aws.String(stack.out[output])
 		now, err := stack.lambdas.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: name})
 		if err != nil {

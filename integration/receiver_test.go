@@ -27,6 +27,8 @@ type delivery struct {
 //	/status/CODE         CODE, always
 //	/flaky/N/CODE        CODE for the first N deliveries of a message, then 204
 //	/slow/DURATION       204 after a while
+//	/closed              500 until release, then 204
+//	/closed/CODE         the same with another code
 //	/hold                waits until release, then 204
 //	/hold-once           the same for the first delivery of a message; 204 for the others
 type receiver struct {
@@ -82,6 +84,17 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 			w.WriteHeader(code)
 			return
 		}
+	case "closed":
+		code := http.StatusInternalServerError
+		if len(part) > 1 {
+			code, _ = strconv.Atoi(part[1])
+		}
+		select {
+		case <-r.release:
+		default:
+			w.WriteHeader(code)
+			return
+		}
 	case "slow":
 		d, _ := time.ParseDuration(part[1])
 		select {
@@ -102,12 +115,15 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 }
 
 // deliveries of one task's first run.
-func (r *receiver) deliveries(taskID string) []delivery {
+func (r *receiver) deliveries(taskID string) []delivery { return r.deliveriesOf(taskID, 1) }
+
+// deliveriesOf is deliveries of another run.
+func (r *receiver) deliveriesOf(taskID string, run int) []delivery {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ds []delivery
 	for _, d := range r.all {
-		if d.ID == taskID+"-1" {
+		if d.ID == taskID+"-"+strconv.Itoa(run) {
 			ds = append(ds, d)
 		}
 	}

@@ -55,7 +55,7 @@ func (o order) json() string {
 
 func TestSourcesWithAnOrder(t *testing.T) {
 	t.Parallel()
-	s := deploySources(t)
+	s := deploySources(t, "batches")
 	t.Run("FIFO", s.testFIFO)
 	t.Run("Kinesis", func(t *testing.T) {
 		s.testIsolation(t, "kinesis", s.out["OrderStreamArn"], func(o order) { s.put(t, s.out["OrderStream"], o) })
@@ -151,18 +151,19 @@ func (s *sources) testCheckpoint(t *testing.T) {
 	s.awaitEffects(t, "checkpoint", map[string][]int{"a": {1, 2, 3, 4}})
 }
 
-// sources is what testdata/batches needs.
+// sources is what a folder of testdata needs.
 type sources struct {
 	name string
 	out  map[string]string // of the stack
 	code []byte            // of the functions
 }
 
-// deploySources deploys testdata/batches/template.yaml and builds the program.
-func deploySources(t *testing.T) *sources {
+// deploySources deploys the template in a folder of testdata and builds the
+// program there.
+func deploySources(t *testing.T, folder string) *sources {
 	t.Helper()
-	s := &sources{name: "spillway-batches-" + strconv.FormatInt(time.Now().UnixMilli(), 36)}
-	template, err := os.ReadFile(filepath.Join("testdata", "batches", "template.yaml"))
+	s := &sources{name: "spillway-" + folder + "-" + strconv.FormatInt(time.Now().UnixMilli(), 36)}
+	template, err := os.ReadFile(filepath.Join("testdata", folder, "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func deploySources(t *testing.T) *sources {
 			t.Errorf("delete the stack: %v", err)
 		}
 	})
-	s.code = build(t)
+	s.code = build(t, "./testdata/"+folder)
 	created := cloudformation.NewStackCreateCompleteWaiter(stacks, func(o *cloudformation.StackCreateCompleteWaiterOptions) { o.MinDelay = 200 * time.Millisecond })
 	if err := created.Wait(t.Context(), &cloudformation.DescribeStacksInput{StackName: &s.name}, patience); err != nil {
 		t.Fatal(err)
@@ -190,16 +191,16 @@ func deploySources(t *testing.T) *sources {
 	return s
 }
 
-// build makes testdata/batches into a function's code.
-func build(t *testing.T) []byte {
+// build makes a program into a function's code.
+func build(t *testing.T, program string) []byte {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "./testdata/batches")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", binary, program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+localaws.BuildFlags)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v:\n%s", err, output)
 	}
-	program, err := os.ReadFile(binary)
+	code, err := os.ReadFile(binary)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func build(t *testing.T) []byte {
 	header.SetMode(0o755)
 	f, err := w.CreateHeader(header)
 	if err == nil {
-		_, err = f.Write(program)
+		_, err = f.Write(code)
 	}
 	if err != nil || w.Close() != nil {
 		t.Fatalf("zip: %v", err)
@@ -217,8 +218,9 @@ func build(t *testing.T) []byte {
 	return archive.Bytes()
 }
 
-// consume makes a function and its mapping, and removes both after the test.
-func (s *sources) consume(t *testing.T, name, source, arn string, env map[string]string) {
+// consume makes a function and its mapping, with what the caller changes of it,
+// and removes both after the test. It returns the mapping's id.
+func (s *sources) consume(t *testing.T, name, source, arn string, env map[string]string, change ...func(*lambda.CreateEventSourceMappingInput)) string {
 	t.Helper()
 	function := aws.String(s.name + "-" + name)
 	architecture := lambdatypes.ArchitectureX8664
@@ -252,6 +254,9 @@ func (s *sources) consume(t *testing.T, name, source, arn string, env map[string
 	if source != "sqs" {
 		in.StartingPosition = lambdatypes.EventSourcePositionTrimHorizon
 	}
+	for _, c := range change {
+		c(in)
+	}
 	mapping, err := stack.lambdas.CreateEventSourceMapping(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -261,6 +266,7 @@ func (s *sources) consume(t *testing.T, name, source, arn string, env map[string
 			t.Errorf("delete the mapping: %v", err)
 		}
 	})
+	return aws.ToString(mapping.UUID)
 }
 
 // put adds a record to a Kinesis stream.
@@ -304,32 +310,38 @@ func (s *sources) awaitEffects(t *testing.T, name string, want map[string][]int)
 	t.Helper()
 	for key, numbers := range want {
 		var got []int
-		eventually(t, func() error {
-			out, err := stack.tables.GetItem(t.Context(), &dynamodb.GetItemInput{
-				TableName: aws.String(s.out["EffectsTable"]), ConsistentRead: aws.Bool(true),
-				Key: map[string]dynamodbtypes.AttributeValue{"id": &dynamodbtypes.AttributeValueMemberS{Value: name + "/" + key}},
-			})
-			if err != nil {
-				return err
+		eventually(t, func() (err error) {
+			got, err = s.effects(t, name, key)
+			if err == nil && !slices.Contains(got, numbers[len(numbers)-1]) {
+				err = fmt.Errorf("%s of %s: %v, want %v", key, name, got, numbers)
 			}
-			seen, _ := out.Item["seen"].(*dynamodbtypes.AttributeValueMemberL)
-			got = nil
-			for i := 0; seen != nil && i < len(seen.Value); i++ {
-				n, err := strconv.Atoi(seen.Value[i].(*dynamodbtypes.AttributeValueMemberN).Value)
-				if err != nil {
-					return err
-				}
-				got = append(got, n)
-			}
-			if !slices.Contains(got, numbers[len(numbers)-1]) {
-				return fmt.Errorf("%s of %s: %v, want %v", key, name, got, numbers)
-			}
-			return nil
+			return err
 		})
 		if !slices.Equal(got, numbers) {
 			t.Errorf("%s of %s: %v, want %v", key, name, got, numbers)
 		}
 	}
+}
+
+// effects are the numbers that a function has written down for a key, in order.
+func (s *sources) effects(t *testing.T, name, key string) (numbers []int, err error) {
+	t.Helper()
+	out, err := stack.tables.GetItem(t.Context(), &dynamodb.GetItemInput{
+		TableName: aws.String(s.out["EffectsTable"]), ConsistentRead: aws.Bool(true),
+		Key: map[string]dynamodbtypes.AttributeValue{"id": &dynamodbtypes.AttributeValueMemberS{Value: name + "/" + key}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	seen, _ := out.Item["seen"].(*dynamodbtypes.AttributeValueMemberL)
+	for i := 0; seen != nil && i < len(seen.Value); i++ {
+		n, err := strconv.Atoi(seen.Value[i].(*dynamodbtypes.AttributeValueMemberN).Value)
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
 }
 
 // value returns a message attribute.

@@ -23,16 +23,23 @@ func TestTableConformance(t *testing.T) {
 	attribute := func(n string) types.AttributeDefinition {
 		return types.AttributeDefinition{AttributeName: &n, AttributeType: types.ScalarAttributeTypeS}
 	}
+	index := func(name, hash, sort string, projection *types.Projection) types.GlobalSecondaryIndex {
+		return types.GlobalSecondaryIndex{IndexName: &name, Projection: projection, KeySchema: []types.KeySchemaElement{
+			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
+		}}
+	}
 	_, err := stack.tables.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{attribute("id"), attribute("tenant_shard")},
-		KeySchema:            []types.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: types.KeyTypeHash}},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: aws.String("by_tenant"), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-			KeySchema: []types.KeySchemaElement{
-				{AttributeName: aws.String("tenant_shard"), KeyType: types.KeyTypeHash}, {AttributeName: aws.String("id"), KeyType: types.KeyTypeRange},
-			},
-		}},
+		AttributeDefinitions: []types.AttributeDefinition{
+			attribute("id"), attribute("tenant_shard"), attribute("failure_shard"), attribute("failure_key"),
+		},
+		KeySchema: []types.KeySchemaElement{{AttributeName: aws.String("id"), KeyType: types.KeyTypeHash}},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
+			index("by_tenant", "tenant_shard", "id", &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}),
+			index("by_failure", "failure_shard", "failure_key", &types.Projection{
+				ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"type", "tenant_shard", "run"},
+			}),
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -290,7 +290,7 @@ func (p *pacedReceiver) deliveredBy(t *testing.T, tag string) bool {
 func codeOf(t *testing.T) map[string]string {
 	t.Helper()
 	sums := map[string]string{}
-	for _, output := range []string{"SubmitFunctionName", "StatusFunctionName", "CancelFunctionName", "WorkerFunctionName"} {
+	for _, output := range functionOutputs() {
 		out, err := stack.lambdas.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(stack.out[output])})
 		if err != nil {
 			t.Fatal(err)

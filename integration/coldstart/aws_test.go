@@ -13,15 +13,20 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/smithy-go"
 
+	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/tasktable/tasktabletest"
 	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
@@ -34,13 +39,18 @@ const (
 	sessionToken = "EXAMPLETOKEN"
 )
 
-// cloud is an AWS on loopback: the doubles of DynamoDB and SQS, and one secret,
-// behind the wire protocol. It counts the calls, whatever they are, so a call
-// to a metadata service or to STS shows as well.
+// controlTable is the name of the control table. All other tables are the tasks
+// table.
+const controlTable = "control"
+
+// cloud is an AWS on loopback: the doubles of DynamoDB and SQS, one secret and
+// one stream, behind the wire protocol. It counts the calls, whatever they are,
+// so a call to a metadata service or to STS shows as well.
 type cloud struct {
-	table  *tasktabletest.DynamoDB
-	queues *workqueuetest.SQS
-	url    string
+	table   *tasktabletest.DynamoDB
+	control *archivetest.Table
+	queues  *workqueuetest.SQS
+	url     string
 
 	mu    sync.Mutex
 	calls map[string]int
@@ -49,7 +59,7 @@ type cloud struct {
 
 func newCloud(tb testing.TB) *cloud {
 	tb.Helper()
-	c := &cloud{table: tasktabletest.NewDynamoDB(), queues: workqueuetest.New(), calls: map[string]int{}}
+	c := &cloud{table: tasktabletest.NewDynamoDB(), control: archivetest.NewTable(), queues: workqueuetest.New(), calls: map[string]int{}}
 	server := httptest.NewServer(c)
 	tb.Cleanup(server.Close)
 	c.url = server.URL
@@ -59,6 +69,28 @@ func newCloud(tb testing.TB) *cloud {
 // GetSecretValue gives the secret that signs webhooks.
 func (*cloud) GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
 	return &secretsmanager.GetSecretValueOutput{SecretString: aws.String(`{"current":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","previous":""}`)}, nil
+}
+
+// stream is one of a table that holds whatever it is asked for: its iterators
+// are sequence numbers, and each page is the record that has this one.
+type stream struct{}
+
+// GetShardIterator returns the sequence number.
+func (stream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIteratorInput) (*dynamodbstreams.GetShardIteratorOutput, error) {
+	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: in.SequenceNumber}, nil
+}
+
+// GetRecords returns a record.
+func (stream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput) (*dynamodbstreams.GetRecordsOutput, error) {
+	id := map[string]streamtypes.AttributeValue{"id": &streamtypes.AttributeValueMemberS{Value: "01KWEG73E0EDR6JV3CEXGQJRB2"}}
+	return &dynamodbstreams.GetRecordsOutput{NextShardIterator: in.ShardIterator, Records: []streamtypes.Record{{
+		AwsRegion: aws.String(region), EventID: aws.String("c4ca4238a0b923820dcc509a6f75849b"), EventName: streamtypes.OperationTypeModify,
+		EventSource: aws.String("aws:dynamodb"), EventVersion: aws.String("1.1"),
+		Dynamodb: &streamtypes.StreamRecord{
+			ApproximateCreationDateTime: aws.Time(time.Now()), Keys: id, NewImage: id, OldImage: id, SequenceNumber: in.ShardIterator,
+			SizeBytes: aws.Int64(99), StreamViewType: streamtypes.StreamViewTypeNewAndOldImages,
+		},
+	}}}, nil
 }
 
 func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -74,7 +106,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	c.mu.Unlock()
 
-	out, err := c.serve(r, map[string]any{"DynamoDB_20120810": c.table, "AmazonSQS": c.queues, "secretsmanager": c}[service], operation)
+	out, err := c.serve(r, service, operation)
 	status := http.StatusOK
 	if err != nil {
 		status, out = http.StatusBadRequest, c.refusal(operation, err)
@@ -105,9 +137,38 @@ func (c *cloud) objection(r *http.Request) string {
 	}
 }
 
-// serve reads the request, calls the operation of backend, and returns what to
-// answer.
-func (c *cloud) serve(r *http.Request, backend any, operation string) (any, error) {
+// backend is who answers the calls of a service.
+func (c *cloud) backend(service string, in any) any {
+	switch service {
+	case "DynamoDB_20120810":
+		if tableOf(in) == controlTable {
+			return c.control
+		}
+		return c.table
+	case "AmazonSQS":
+		return c.queues
+	case "DynamoDBStreams_20120810":
+		return stream{}
+	case "secretsmanager":
+		return c
+	default:
+		return nil
+	}
+}
+
+// tableOf is the table that a request to DynamoDB names; none for statements,
+// which name it inside.
+func tableOf(in any) string {
+	request, _ := in.(map[string]any)
+	if batch, ok := request["RequestItems"].(map[string]any); ok {
+		return strings.Join(slices.Collect(maps.Keys(batch)), ", ")
+	}
+	name, _ := request["TableName"].(string)
+	return name
+}
+
+// serve reads the request, calls its operation, and returns what to answer.
+func (c *cloud) serve(r *http.Request, service, operation string) (any, error) {
 	body, err := io.ReadAll(r.Body) // to its end: an answer before that can cost the connection
 	if err != nil {
 		return nil, err
@@ -116,6 +177,7 @@ func (c *cloud) serve(r *http.Request, backend any, operation string) (any, erro
 	if err := json.Unmarshal(body, &in); err != nil {
 		return nil, err
 	}
+	backend := c.backend(service, in)
 	method := reflect.ValueOf(backend)
 	if backend != nil {
 		method = method.MethodByName(operation)

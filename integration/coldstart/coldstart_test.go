@@ -21,8 +21,11 @@ import (
 )
 
 const (
-	// maxZip is the bound for what is uploaded for a function, in bytes.
-	maxZip = 4_000_000
+	// maxZip is the bound for what is uploaded for a function, in bytes, and
+	// maxZipAside that for one that has more of the SDK's clients and that no task
+	// waits for. It is for x86-64; zips for arm64 are a tenth smaller.
+	maxZip      = 4_000_000
+	maxZipAside = 4_700_000
 	// maxResident is the bound for a function's memory after
 	// [warmInvocations], in bytes.
 	maxResident     = 20 << 20
@@ -37,8 +40,12 @@ func TestZip(t *testing.T) {
 	for _, f := range functions {
 		size := zipped(t, binary(t, f.name))
 		t.Logf("%-8s%9d bytes", f.name, size)
-		if size > maxZip {
-			t.Errorf("the zip of %s has %d bytes, more than %d", f.name, size, maxZip)
+		bound := int64(maxZip)
+		if f.aside {
+			bound = maxZipAside
+		}
+		if size > bound {
+			t.Errorf("the zip of %s has %d bytes, more than %d", f.name, size, bound)
 		}
 	}
 }

@@ -9,11 +9,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -33,6 +36,9 @@ type function struct {
 	want  string // part of the response
 	// calls are what one warm invocation costs. cold is on top for the first.
 	calls, cold map[string]int
+	// aside says that the function has the clients of S3 and Lambda, or of
+	// streams: no task waits for it.
+	aside bool
 }
 
 var functions = []function{
@@ -53,6 +59,18 @@ var functions = []function{
 		calls: map[string]int{"UpdateItem": 2},     // claim and settle
 		cold:  map[string]int{"GetSecretValue": 1}, // good for 5 minutes
 	},
+	{
+		name: "notify", id: "NotifyFunction", event: (*stage).end, want: `{"batchItemFailures":[]}`, aside: true,
+		calls: map[string]int{"PutItem": 1, "SendMessage": 1, "UpdateItem": 1}, // the delivery's row and message, the position
+	},
+	{
+		name: "rescue", id: "RescueFunction", event: (*stage).failedRange, want: `{"batchItemFailures":[]}`, aside: true,
+		calls: map[string]int{"GetShardIterator": 1, "GetRecords": 1, "PutItem": 1, "BatchWriteItem": 1}, // the record, the range
+	},
+	{
+		name: "admin", id: "AdminFunction", event: (*stage).overview, want: `"ok":true,"queue":"tasks"`, aside: true,
+		calls: map[string]int{"GetQueueAttributes": 1, "Query": 4}, // a shard of the index each
+	},
 }
 
 // fullBatch is the worker once more, with as many tasks as a batch holds.
@@ -72,6 +90,7 @@ type stage struct {
 	tasks    *tasktable.Table
 	receiver string // URL that takes webhooks
 	env      map[string]string
+	records  int // of streams, made so far
 }
 
 // newStage sets up an AWS for a function, and the environment that template.yaml
@@ -84,10 +103,13 @@ func newStage(tb testing.TB, f function) *stage {
 	s := &stage{TB: tb, cloud: c, tasks: tasktable.New(c.table, "tasks", nil), receiver: receiver.URL}
 	values := map[string]string{
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "MAX_INPUT_BYTES": "262144", "ENDPOINT_URL": "",
-		"TASKS_QUEUE_URL":       c.queues.Create("tasks", workqueuetest.QueueOptions{}),
-		"BACKLOG_QUEUE_URL":     c.queues.Create("backlog", workqueuetest.QueueOptions{}),
-		"DEAD_LETTER_QUEUE_URL": c.queues.Create("dead-letter", workqueuetest.QueueOptions{}),
-		"MAX_ATTEMPTS":          "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s", "RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m",
+		"TASKS_QUEUE_URL":           c.queues.Create("tasks", workqueuetest.QueueOptions{}),
+		"BACKLOG_QUEUE_URL":         c.queues.Create("backlog", workqueuetest.QueueOptions{}),
+		"DEAD_LETTER_QUEUE_URL":     c.queues.Create("dead-letter", workqueuetest.QueueOptions{}),
+		"STREAM_FAILURES_QUEUE_URL": c.queues.Create("stream-failures", workqueuetest.QueueOptions{}),
+		"CONTROL_TABLE":             controlTable, "ARCHIVE_BUCKET": "archive", "NOTIFY_FUNCTION": "notify",
+		"TASKS_QUEUE_ARN": "arn:aws:sqs:" + region + ":123456789012:tasks",
+		"MAX_ATTEMPTS":    "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s", "RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m",
 		"WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:" + region + ":123456789012:secret:s", "ALLOW_PRIVATE_WEBHOOK_TARGETS": "true",
 	}
 	s.env = map[string]string{"AWS_ENDPOINT_URL": c.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": c.url}
@@ -124,7 +146,10 @@ func (s *stage) sample(name string, change func(event map[string]any)) []byte {
 }
 
 // queued puts a task into the table and returns its message.
-func (s *stage) queued() workqueue.Message {
+func (s *stage) queued() workqueue.Message { s.Helper(); return s.queuedFor("") }
+
+// queuedFor is queued for a task whose end is told to a URL.
+func (s *stage) queuedFor(callback string) workqueue.Message {
 	s.Helper()
 	now := time.Now()
 	input, err := json.Marshal(map[string]any{"url": s.receiver, "event": "invoice.paid", "payload": map[string]any{"invoice": "in_1", "total": 1999}})
@@ -133,6 +158,7 @@ func (s *stage) queued() workqueue.Message {
 	}
 	draft := tasktable.Draft{
 		ID: tasktable.NewID(), Tenant: tenant, Type: webhook.Type, Priority: task.Normal, Input: input, Deadline: now.Add(7 * 24 * time.Hour),
+		CallbackURL: callback,
 	}
 	if _, err := s.tasks.Create(s.Context(), draft); err != nil {
 		s.Fatal(err)
@@ -196,6 +222,54 @@ func (s *stage) batch(n int) []byte {
 	}
 	return s.sample("worker", func(event map[string]any) { event["Records"] = records })
 }
+
+// end is the end of a task, as the stream of the table has it.
+func (s *stage) end() []byte {
+	s.Helper()
+	id := s.queuedFor("https://example.com/tasks").TaskID
+	claim := s.tasks.Claim(s.Context(), "owner", time.Now().Add(time.Minute), []string{id})[0]
+	if claim.Err != nil || claim.Row == nil {
+		s.Fatalf("claim: %+v", claim)
+	}
+	before := s.table.Item(id)
+	if settled := s.tasks.Settle(s.Context(), []tasktable.Settlement{tasktable.Succeed(claim.Row, json.RawMessage(`{"status":204}`))})[0]; settled.Err != nil {
+		s.Fatal(settled.Err)
+	}
+	image := func(it map[string]types.AttributeValue) any { return written(reflect.ValueOf(it)) }
+	return s.sample("notify", func(event map[string]any) {
+		change := event["Records"].([]any)[0].(map[string]any)["dynamodb"].(map[string]any)
+		change["SequenceNumber"], change["Keys"] = s.sequence(), map[string]any{"id": map[string]any{"S": id}}
+		change["OldImage"], change["NewImage"] = image(before), image(s.table.Item(id))
+	})
+}
+
+// sequence is the next sequence number of the stream.
+func (s *stage) sequence() string {
+	s.records++
+	return fmt.Sprintf("4421584500000%015d", s.records)
+}
+
+// failedRange is a message about a range of one record that Lambda gave up.
+func (s *stage) failedRange() []byte {
+	s.Helper()
+	return s.sample("rescue", func(event map[string]any) {
+		record := event["Records"].([]any)[0].(map[string]any)
+		var document map[string]any
+		if err := json.Unmarshal([]byte(record["body"].(string)), &document); err != nil {
+			s.Fatal(err)
+		}
+		failed := document["DDBStreamBatchInfo"].(map[string]any)
+		failed["startSequenceNumber"] = s.sequence()
+		failed["endSequenceNumber"] = failed["startSequenceNumber"]
+		body, err := json.Marshal(document)
+		if err != nil {
+			s.Fatal(err)
+		}
+		record["body"] = string(body)
+	})
+}
+
+func (s *stage) overview() []byte { s.Helper(); return s.sample("admin", func(map[string]any) {}) }
 
 // The functions here are those that there are.
 func TestFunctions(t *testing.T) {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	streamtypes "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 )
 
 // AWS's JSON protocols write the SDK's own structs, field by field under the
@@ -16,7 +18,12 @@ import (
 // can be read into, and answers written from, the types that the in-memory
 // doubles take.
 
-var attributeValue = reflect.TypeFor[types.AttributeValue]()
+var (
+	attributeValue = reflect.TypeFor[types.AttributeValue]()
+	// streamValue is the same once more, in the package of streams.
+	streamValue  = reflect.TypeFor[streamtypes.AttributeValue]()
+	streamRecord = reflect.TypeFor[streamtypes.Record]()
+)
 
 // members are the forms of an attribute value by their names on the wire.
 var members = map[string]reflect.Type{
@@ -126,20 +133,27 @@ func written(v reflect.Value) any {
 		if v.IsNil() {
 			return nil
 		}
-		if v.Type() == attributeValue {
+		if v.Type() == attributeValue || v.Type() == streamValue {
 			member := v.Elem().Elem()
 			_, name, _ := strings.Cut(member.Type().Name(), "Member")
 			return map[string]any{name: written(member.FieldByName("Value"))}
 		}
 		return written(v.Elem())
 	case reflect.Struct:
+		if at, ok := v.Interface().(time.Time); ok {
+			return at.Unix()
+		}
 		object := map[string]any{}
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
 			if !field.IsExported() || field.Name == "ResultMetadata" || v.Field(i).IsZero() {
 				continue
 			}
-			object[field.Name] = written(v.Field(i))
+			name := field.Name
+			if v.Type() == streamRecord { // whose names begin small: eventID
+				name = strings.ToLower(name[:1]) + name[1:]
+			}
+			object[name] = written(v.Field(i))
 		}
 		return object
 	case reflect.Map:
