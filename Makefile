@@ -42,7 +42,7 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test unit bench fuzz integration coldstart test-auth test-localstack soak cover
+.PHONY: test unit bench fuzz integration coldstart test-auth test-localstack soak replay cover
 test: unit integration ## unit tests, then the black-box suite on a local AWS of its own
 
 unit: go-ready ## unit tests with the race detector, in random order
@@ -72,6 +72,9 @@ coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: m
 
 soak: .venv bin/soak ## minutes of load with workers killed, every task accounted for: make soak [SOAK_TASKS=1000 SOAK_TIME=20s]
 	@bin/soak -tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m) $(ARGS)
+
+replay: .venv go-ready ## replay ten thousand dead letters, killed twice, every task accounted for: make replay [LETTERS=2000 RATE=100]
+	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),50) go test -tags integration -count=1 -timeout 20m -v ./integration/replay
 
 # The format shows what the suite prints while it starts and deploys, which takes longer than its tests. One package at
 # a time: each has a local AWS of its own.
