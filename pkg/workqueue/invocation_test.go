@@ -18,7 +18,7 @@ func TestRecordNamesTheFunction(t *testing.T) { //nolint:paralleltest // see abo
 	t.Cleanup(func() { lambdacontext.FunctionName, lambdacontext.FunctionVersion = name, version })
 	lambdacontext.FunctionName, lambdacontext.FunctionVersion = "worker", "42"
 	ctx := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: "req-1"})
-	ctx = context.WithValue(ctx, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1") //nolint:revive,staticcheck // as Lambda's runtime library has it
+	ctx = context.WithValue(ctx, "x-amzn-trace-id", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1") //nolint:staticcheck // as Lambda's runtime library has it
 	record := workqueue.NewFailure(ctx, task.Failure{Code: "http_500", Message: "no"}, 3)
 	letter, _ := workqueue.DeadLetter(&event.SQSMessage{MessageID: "m1", Body: "not ours"}, record, 0)
 	got, err := workqueue.ParseFailure(*letter.Attributes["failure"].StringValue)
