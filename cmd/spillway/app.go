@@ -80,7 +80,7 @@ func programName(arg0 string) string {
 func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root() //nolint:contextcheck // commands take theirs from ExecuteContext
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -96,7 +96,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return e.code
 	}
 	if _, usage := errors.AsType[*usageError](err); usage || !a.started {
-		tell(fmt.Sprintf("%v\nRun `%s --help` for what can be given.", err, a.program))
+		tell(fmt.Sprintf("%v\nRun `%s --help` for what can be given.", err, a.program+strings.TrimPrefix(cmd.CommandPath(), root.Name())))
 		return exitUsage
 	}
 	tell(a.explain(err))

@@ -242,7 +242,7 @@ func TestPurgeAndRestore(t *testing.T) {
 		want        []string
 	}{
 		{"script", "", []string{"purge", "--confirm", "tasks", "--yes"}, exitOK, []string{"dlq.purge"}, []string{"purging 20", "50 moved to quarantine", "kept until", "spillway dlq restore 01PURGE"}},
-		{"named", "tasks\n", []string{"purge"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"Take 50 messages out of the dead-letter queue of tasks? Type the queue's name:"}},
+		{"named", "tasks\n", []string{"purge"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"Take 50 messages out of the dead-letter queue of tasks? Type tasks to go ahead:"}},
 		{"misnamed", "yes\n", []string{"purge"}, exitFailed, []string{"dlq.purge dry"}, []string{"nothing was changed"}},
 		{"confirmed", "y\n", []string{"purge", "--confirm", "tasks"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"[y/N]"}},
 		{"declined", "n\n", []string{"purge", "--confirm", "tasks"}, exitFailed, []string{"dlq.purge dry"}, []string{"nothing was changed"}},
@@ -271,6 +271,36 @@ func TestPurgeAndRestore(t *testing.T) {
 				t.Errorf("calls (-got +want):\n%s", diff)
 			}
 			mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want...)
+		})
+	}
+}
+
+// What becomes a dead letter while the question stands is none of the answer's.
+func TestPurgeIsWhatWasShown(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		args  []string
+		older func(time.Duration) bool
+	}{
+		{"all", nil, func(d time.Duration) bool { return d > 0 && d < time.Minute }},
+		{"older", []string{"--older-than", "2h"}, func(d time.Duration) bool { return d == 2*time.Hour }},
+		{"newer", []string{"--newer-than", "2h"}, func(d time.Duration) bool { return d > 0 && d < time.Minute }},
+		{"newer than the question", []string{"--newer-than", "1ns"}, func(d time.Duration) bool { return d == 0 }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeAdmin(t)
+			quarantine(f)
+			ta := f.atTerminal("y\n")
+			if code := ta.try(t, "", append([]string{"dlq", "purge", "--confirm", "tasks"}, tt.args...)...); code != exitOK {
+				t.Fatalf("exit %d", code)
+			}
+			req := f.last("dlq.purge")
+			older, _ := time.ParseDuration(req.Filter.OlderThan)
+			if req.DryRun || req.Max != 50 || !tt.older(older) {
+				t.Errorf("request %+v, filter %+v", req, req.Filter)
+			}
 		})
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -52,7 +53,7 @@ terminal it is asked for.`,
 			planned := 0
 			req.Confirm = queue.value // changes nothing in a dry run, and else follows the question
 			if !yes || dryRun {
-				dry := req
+				dry, began := req, time.Now()
 				dry.DryRun = true
 				out, raw, err := change[outcome](ctx, o, dry)
 				if err != nil || (dryRun && o.json()) {
@@ -72,6 +73,7 @@ terminal it is asked for.`,
 				if err := o.confirmPurge(ctx, question, confirm, queue.value, o.commandLine(append(again, "--yes")...)); err != nil {
 					return err
 				}
+				req.noMoreThan(out.Matched, began)
 			}
 			run := &jobRun{
 				op: o, what: "purging", start: req, resume: o.commandLine(again...), planned: planned,
@@ -91,7 +93,7 @@ func (o *operator) confirmPurge(ctx context.Context, question, confirmed, queue,
 	if confirmed != "" || !o.canAsk() {
 		return o.confirm(ctx, question, instead)
 	}
-	answer, err := o.prompt(ctx, question+" Type the queue's name: ")
+	answer, err := o.prompt(ctx, question+" Type "+queue+" to go ahead: ")
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,21 @@ func (o *operator) confirmPurge(ctx context.Context, question, confirmed, queue,
 		return errDeclined
 	}
 	return nil
+}
+
+// noMoreThan narrows a purge to what was there when a dry run began: nothing
+// goes that came between the question and its answer.
+func (r *adminRequest) noMoreThan(matched int, began time.Time) {
+	r.Max = matched
+	f := taskFilter{}
+	if r.Filter != nil {
+		f = *r.Filter
+	}
+	newer, _ := time.ParseDuration(f.NewerThan)
+	if age := time.Since(began); f.OlderThan == "" && (newer == 0 || age < newer) { // else one replaces the other
+		f.OlderThan = age.String()
+	}
+	r.Filter = &f
 }
 
 // tellRestore ends with the way back.

@@ -349,7 +349,7 @@ func TestReplayVerdict(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"canary failed", func(f *fakeAdmin) { f.canaryDies = true }, nil, exitNotSucceed, []string{"of 5 tasks, 3 succeeded and 2 failed", "the canary failed. Go on with"}},
+		{"canary failed", func(f *fakeAdmin) { f.canaryDies = true }, nil, exitNotSucceed, []string{"of 5 tasks, 3 succeeded and 2 failed", "the canary failed: `spillway dlq groups` shows what with. Go on with"}},
 		{"not all sent", func(f *fakeAdmin) { f.unsent = 2 }, nil, exitFailed, []string{"2 not sent", "2 messages could not be sent", "spillway dlq jobs " + fakePlan + " --max 1000"}},
 		{"failed again", func(f *fakeAdmin) { f.ends = endings{Succeeded: 90, FailedSame: 5, FailedOther: 1} }, nil, exitNotSucceed, []string{"5  failed the same way", "1  failed another way", "6 tasks did not succeed"}},
 		{"expired", func(f *fakeAdmin) { f.ends = endings{Succeeded: 94, Expired: 1, Canceled: 1} }, nil, exitNotSucceed, []string{"1  canceled", "1  expired"}},

@@ -136,7 +136,7 @@ func (r *jobRun) verdict(followed bool) error {
 	j := r.job
 	switch {
 	case j.Status == jobCanaryFailed:
-		return &exitError{exitNotSucceed, "the canary failed" + r.hint()}
+		return &exitError{exitNotSucceed, fmt.Sprintf("the canary failed: `%s` shows what with%s", r.op.commandLine("dlq", "groups"), r.hint())}
 	case j.Status == jobStopped:
 		return &exitError{exitFailed, "the job was stopped" + r.hint()}
 	case j.Status == jobFailed:

@@ -64,7 +64,7 @@ func (o *operator) showRecords(list *recordList) error {
 		p.table(width, []column{
 			{title: "STATE"},
 			{title: "AGE", right: true},
-			{title: "EXPIRES", right: true},
+			{title: "LEAVES STREAM", right: true},
 			{title: "RECORDS", right: true},
 			{title: "CONDITION"},
 			{title: "FIRST"},
@@ -90,7 +90,7 @@ func (o *operator) showRecords(list *recordList) error {
 			{title: "ID"},
 			{title: "STATE"},
 			{title: "AGE", right: true},
-			{title: "EXPIRES", right: true},
+			{title: "LEAVES STREAM", right: true},
 			{title: "ATTEMPTS", right: true},
 			{title: "BY"},
 			{title: "KEY"},

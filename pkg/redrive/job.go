@@ -174,7 +174,7 @@ func (r *Redrive) take(ctx context.Context, j *job, anew bool) error {
 			"attribute_not_exists(pk) OR lease_until < :now OR job_id = :job",
 			item{":job": str(j.id), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()), ":expires": num(until.Add(time.Hour).Unix())})
 		if errors.Is(err, errLost) {
-			return fmt.Errorf("%w on the queue %q: %s; wait for it, or stop it with dlq.stop", ErrBusy, lock, text(it, attrJob))
+			return fmt.Errorf("%w on the queue %q: %s; wait for it, or stop it", ErrBusy, lock, text(it, attrJob))
 		}
 		if err != nil {
 			return err

@@ -11,8 +11,9 @@ type pace struct {
 	next  time.Time     // the moment of the next one
 }
 
-// maxLag is how far behind its moments a job may be and still catch up.
-const maxLag = 2 * time.Second
+// maxLag is how far behind its moments a job may be and still catch up: no
+// second sees more than twice the rate.
+const maxLag = time.Second
 
 // newPace goes on with a schedule that had got to an instant in milliseconds,
 // or begins one.

@@ -425,7 +425,7 @@ func (r *Redrive) check(req *Request) error {
 		return err
 	}
 	if req.Kind == KindReplay && len(src.Origins) == 0 {
-		return fmt.Errorf("%w: messages of the queue %q go back to no queue; records of a stream are replayed by stream.replay", ErrUnsupported, req.Queue)
+		return fmt.Errorf("%w: messages of the queue %q go back to no queue; records of a stream are replayed by stream.replay (`spillway stream replay`)", ErrUnsupported, req.Queue)
 	}
 	if req.Canary > 0 && src.Tasks == nil {
 		return fmt.Errorf("%w: a canary needs tasks, whose outcome can be told", ErrUnsupported)
