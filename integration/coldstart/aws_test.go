@@ -80,14 +80,16 @@ func (stream) GetShardIterator(_ context.Context, in *dynamodbstreams.GetShardIt
 	return &dynamodbstreams.GetShardIteratorOutput{ShardIterator: in.SequenceNumber}, nil
 }
 
-// GetRecords returns a record.
+// GetRecords returns a record of a task's end.
 func (stream) GetRecords(_ context.Context, in *dynamodbstreams.GetRecordsInput) (*dynamodbstreams.GetRecordsOutput, error) {
-	id := map[string]streamtypes.AttributeValue{"id": &streamtypes.AttributeValueMemberS{Value: "01KWEG73E0EDR6JV3CEXGQJRB2"}}
+	text := func(s string) streamtypes.AttributeValue { return &streamtypes.AttributeValueMemberS{Value: s} }
+	id := map[string]streamtypes.AttributeValue{"id": text("01KWEG73E0EDR6JV3CEXGQJRB2")}
+	ended := map[string]streamtypes.AttributeValue{"id": id["id"], "status": text("succeeded"), "run": &streamtypes.AttributeValueMemberN{Value: "0"}, "callback_url": text("https://example.com/tasks")}
 	return &dynamodbstreams.GetRecordsOutput{NextShardIterator: in.ShardIterator, Records: []streamtypes.Record{{
 		AwsRegion: aws.String(region), EventID: aws.String("c4ca4238a0b923820dcc509a6f75849b"), EventName: streamtypes.OperationTypeModify,
 		EventSource: aws.String("aws:dynamodb"), EventVersion: aws.String("1.1"),
 		Dynamodb: &streamtypes.StreamRecord{
-			ApproximateCreationDateTime: aws.Time(time.Now()), Keys: id, NewImage: id, OldImage: id, SequenceNumber: in.ShardIterator,
+			ApproximateCreationDateTime: aws.Time(time.Now()), Keys: id, NewImage: ended, OldImage: id, SequenceNumber: in.ShardIterator,
 			SizeBytes: aws.Int64(99), StreamViewType: streamtypes.StreamViewTypeNewAndOldImages,
 		},
 	}}}, nil
