@@ -430,6 +430,12 @@ func TestNativeReplay(t *testing.T) {
 	} else if !a.OK || !a.Native {
 		t.Errorf("%+v", a)
 	}
+	eventually(t, func() error { // SQS moves when it will, and until then the task is as it was
+		if len(r.deliveriesOf(id, 2)) == 0 {
+			return fmt.Errorf("task %s has not run again", id)
+		}
+		return nil
+	})
 	want(t, finish(t, id), client.Succeeded, 1)
 	if n := len(r.deliveriesOf(id, 2)); n != 1 {
 		t.Errorf("delivered %d times", n)
