@@ -132,10 +132,17 @@ func (p *Parser) term() Condition {
 	switch {
 	case p.accept("BETWEEN"):
 		return p.between(left)
-	case p.accept("IN", "("):
+	case p.sql && p.accept("IS", "MISSING"):
+		return func(it Item) bool { return left(it) == nil }
+	case p.accept("IN"):
+		first, last := "(", ")"
+		if p.sql {
+			first, last = "[", "]"
+		}
 		var choices []operand
+		p.expect(first)
 		p.list(func() { choices = append(choices, p.operand()) })
-		p.expect(")")
+		p.expect(last)
 		return func(it Item) bool {
 			for _, c := range choices {
 				if holds("=", left(it), c(it)) {
@@ -185,7 +192,9 @@ func (p *Parser) operand() operand {
 			Fail("An expression attribute value used in expression is not defined; attribute value: %s", t)
 		}
 		p.used[t] = true
-		return func(Item) types.AttributeValue { return v }
+		return constant(v)
+	case p.sql && (t == "?" || literal(t)):
+		return constant(p.given())
 	case p.accept("size", "("):
 		at := p.path()
 		p.expect(")")
@@ -211,6 +220,8 @@ func (p *Parser) operand() operand {
 		return p.path().in
 	}
 }
+
+func constant(v types.AttributeValue) operand { return func(Item) types.AttributeValue { return v } }
 
 func begins(v, prefix types.AttributeValue) bool {
 	switch v := v.(type) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
@@ -35,6 +36,9 @@ type Parser struct {
 	names  map[string]string // of #name
 	values Item              // of :value
 	used   map[string]bool
+
+	sql    bool                   // a PartiQL statement: its names are quoted, and its lists in brackets
+	params []types.AttributeValue // of ?, in order
 }
 
 // NewParser returns a parser that knows a request's names and values.
@@ -42,23 +46,37 @@ func NewParser(names map[string]string, values Item) *Parser {
 	return &Parser{names: names, values: values, used: map[string]bool{}}
 }
 
-var tokenForm = regexp.MustCompile(`^\s*([#:]?\w+|<=|>=|<>|[=<>()+\-,.])`)
+var tokenForm = regexp.MustCompile(`^\s*("[^"]+"|'(?:[^']|'')*'|[#:]?\w+|<=|>=|<>|[=<>()[\]+\-,.?*])`)
 
 // over makes p read another expression.
 func (p *Parser) over(expression string) *Parser {
-	p.tokens = p.tokens[:0]
+	p.tokens = tokensOf(expression)
+	if len(p.tokens) == 0 {
+		Fail("The expression can not be empty;")
+	}
+	return p
+}
+
+// tokenised are the tokens of the expressions seen so far. Few differ, and
+// tests of whole pipelines evaluate them a million times.
+var tokenised sync.Map
+
+// tokensOf splits an expression. The tokens must not be changed.
+func tokensOf(expression string) []string {
+	if known, ok := tokenised.Load(expression); ok {
+		return known.([]string) //nolint:errcheck // nothing else is stored
+	}
+	var tokens []string
 	for rest := strings.TrimSpace(expression); rest != ""; {
 		found := tokenForm.FindStringSubmatch(rest)
 		if found == nil {
 			Fail("Syntax error at %q", rest)
 		}
-		p.tokens = append(p.tokens, found[1])
+		tokens = append(tokens, found[1])
 		rest = strings.TrimSpace(rest[len(found[0]):])
 	}
-	if len(p.tokens) == 0 {
-		Fail("The expression can not be empty;")
-	}
-	return p
+	tokenised.Store(expression, tokens)
+	return tokens
 }
 
 // Unused refuses names and values that no expression mentions, as AWS does.
@@ -72,6 +90,9 @@ func (p *Parser) Unused() {
 		if !p.used[name] {
 			Fail("Value provided in ExpressionAttributeValues unused in expressions: keys: {%s}", name)
 		}
+	}
+	if len(p.params) > 0 {
+		Fail("Number of parameters in request and statement don't match.")
 	}
 }
 
@@ -142,9 +163,11 @@ func (p *Parser) name() string {
 		}
 		p.used[t] = true
 		return name
-	case strings.Trim(t[:1], "=<>()+-,.:0123456789") == "":
+	case p.sql && t[0] == '"':
+		return strings.Trim(t, `"`)
+	case strings.Trim(t[:1], `=<>()[]+-,.:?*"'0123456789`) == "":
 		Fail("Syntax error: %q where an attribute belongs", t)
-	case reserved[strings.ToUpper(t)]:
+	case !p.sql && reserved[strings.ToUpper(t)]:
 		Fail("Attribute name is a reserved keyword; reserved keyword: %s", t)
 	default:
 		return t

@@ -36,23 +36,31 @@ func (p *Parser) Update(expression *string, keys ...string) *Update {
 		seen[clause] = true
 		switch clause {
 		case "SET":
-			p.list(func() {
-				at := u.change(p.path(), keys)
-				p.expect("=")
-				u.set = append(u.set, assignment{at, p.value()})
-			})
+			p.list(func() { p.assignment(u, keys...) })
 		case "ADD":
 			p.list(func() {
 				at := u.change(p.path(), keys)
 				u.add = append(u.add, assignment{at, p.operand()})
 			})
 		case "REMOVE":
-			p.list(func() { u.remove = append(u.remove, u.change(p.path(), keys)) })
+			p.list(func() { p.removal(u, keys...) })
 		default:
 			Fail("Syntax error: %q where SET, ADD or REMOVE belongs", clause)
 		}
 	}
 	return u
+}
+
+// assignment reads "place = value".
+func (p *Parser) assignment(u *Update, keys ...string) {
+	at := u.change(p.path(), keys)
+	p.expect("=")
+	u.set = append(u.set, assignment{at, p.value()})
+}
+
+// removal reads the place of what is to be removed.
+func (p *Parser) removal(u *Update, keys ...string) {
+	u.remove = append(u.remove, u.change(p.path(), keys))
 }
 
 // change refuses a second change of one place, and any of a key.

@@ -8,6 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
+
+	"github.com/spillway-go/spillway/pkg/internal/ddbfake"
 )
 
 const (
@@ -17,9 +19,10 @@ const (
 
 // BatchExecuteStatement implements [tasktable.API]. A statement that fails
 // says so in its own response; the others are not concerned.
-func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.BatchExecuteStatementInput, _ ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error) {
+func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.BatchExecuteStatementInput, _ ...func(*dynamodb.Options)) (out *dynamodb.BatchExecuteStatementOutput, err error) {
+	defer ddbfake.Guard(&err)
 	if n := len(in.Statements); n == 0 || n > maxStatements {
-		return nil, validation("Member must have length less than or equal to 25, and at least 1")
+		ddbfake.Fail("Member must have length less than or equal to 25, and at least 1")
 	}
 	parsed, broken := make([]statement, len(in.Statements)), make([]error, len(in.Statements))
 	ids, seen := make([]string, len(in.Statements)), map[string]bool{}
@@ -27,7 +30,7 @@ func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.Batch
 		parsed[i], broken[i] = parseStatement(aws.ToString(s.Statement), s.Parameters)
 		ids[i] = parsed[i].id
 		if ids[i] != "" && seen[ids[i]] {
-			return nil, validation("Provided list of item keys contains duplicates")
+			ddbfake.Fail("Provided list of item keys contains duplicates")
 		}
 		seen[ids[i]] = true
 	}
@@ -35,7 +38,7 @@ func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.Batch
 	if err != nil {
 		return nil, err
 	}
-	out := &dynamodb.BatchExecuteStatementOutput{Responses: make([]types.BatchStatementResponse, len(parsed))}
+	out = &dynamodb.BatchExecuteStatementOutput{Responses: make([]types.BatchStatementResponse, len(parsed))}
 	for i, s := range parsed {
 		switch code, throttled := fault.Statements[s.id]; {
 		case broken[i] != nil:
@@ -58,18 +61,31 @@ func (d *DynamoDB) BatchExecuteStatement(ctx context.Context, in *dynamodb.Batch
 	return out, nil
 }
 
+// statement is an UPDATE of the item with this id.
+type statement struct {
+	ddbfake.Statement
+	id string
+}
+
+func parseStatement(sql string, params []types.AttributeValue) (s statement, err error) {
+	defer ddbfake.Guard(&err)
+	s.Statement = ddbfake.ParseStatement(sql, params, keyName)
+	s.id = keyOf(item{keyName: s.Key})
+	return s, nil
+}
+
 func (d *DynamoDB) executeStatement(ctx context.Context, s statement, onFailure types.ReturnValuesOnConditionCheckFailure) (r types.BatchStatementResponse) {
 	var err error
 	var it item
 	func() {
-		defer guard(&err)
-		exists := func(old item) bool { return old != nil && s.where(old) } // an UPDATE never creates
-		it, err = d.write(ctx, s.id, exists, onFailure, func(old item) item { return s.update.apply(s.id, old) })
+		defer ddbfake.Guard(&err)
+		exists := func(old item) bool { return old != nil && s.Where(old) } // an UPDATE never creates
+		it, err = d.write(ctx, s.id, exists, onFailure, func(old item) item { return applied(s.Update, s.id, old) })
 	}()
 	if err != nil {
 		return refused(err)
 	}
-	if s.all {
+	if s.All {
 		r.Item = it
 	}
 	return r

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
+	"github.com/spillway-go/spillway/pkg/internal/ddbfake"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
@@ -56,12 +57,12 @@ func (d *DynamoDB) Delete(id string) {
 
 // PutItem implements [tasktable.API].
 func (d *DynamoDB) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.PutItemOutput, err error) {
-	defer guard(&err)
+	defer ddbfake.Guard(&err)
 	id := keyOf(in.Item)
-	p := newParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
-	where := p.optional(in.ConditionExpression)
-	p.unused()
-	checkSize(in.Item)
+	p := ddbfake.NewParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+	where := p.Condition(in.ConditionExpression)
+	p.Unused()
+	ddbfake.CheckSize(in.Item)
 	fault, err := d.enter(ctx, "PutItem", id)
 	if err != nil {
 		return nil, err
@@ -79,17 +80,17 @@ func (d *DynamoDB) PutItem(ctx context.Context, in *dynamodb.PutItemInput, _ ...
 // UpdateItem implements [tasktable.API]. It creates an item that is absent,
 // unless a condition forbids it.
 func (d *DynamoDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
-	defer guard(&err)
+	defer ddbfake.Guard(&err)
 	id := keyOf(in.Key)
-	p := newParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
-	where := p.optional(in.ConditionExpression)
-	u := p.over(aws.ToString(in.UpdateExpression)).update()
-	p.unused()
+	p := ddbfake.NewParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+	where := p.Condition(in.ConditionExpression)
+	u := p.Update(in.UpdateExpression, keyName)
+	p.Unused()
 	fault, err := d.enter(ctx, "UpdateItem", id)
 	if err != nil {
 		return nil, err
 	}
-	it, err := d.write(ctx, id, where, in.ReturnValuesOnConditionCheckFailure, func(old item) item { return u.apply(id, old) })
+	it, err := d.write(ctx, id, where, in.ReturnValuesOnConditionCheckFailure, func(old item) item { return applied(u, id, old) })
 	if fault.Err != nil {
 		return nil, fault.Err
 	}
@@ -103,12 +104,11 @@ func (d *DynamoDB) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput,
 	return out, nil
 }
 
-// optional parses a condition that may be left out.
-func (p *parser) optional(expression *string) condition {
-	if expression == nil {
-		return func(item) bool { return true }
-	}
-	return p.over(*expression).condition()
+// applied is an item as an update leaves it.
+func applied(u *ddbfake.Update, id string, old item) item {
+	it := u.Apply(item{keyName: &types.AttributeValueMemberS{Value: id}}, old)
+	ddbfake.CheckSize(it)
+	return it
 }
 
 // enter is the beginning of every call: a context that is over, then the
@@ -125,7 +125,7 @@ func (d *DynamoDB) enter(ctx context.Context, operation string, ids ...string) (
 }
 
 // write replaces an item if a condition holds, and returns the new one.
-func (d *DynamoDB) write(ctx context.Context, id string, where condition, onFailure types.ReturnValuesOnConditionCheckFailure, change func(item) item) (item, error) {
+func (d *DynamoDB) write(ctx context.Context, id string, where ddbfake.Condition, onFailure types.ReturnValuesOnConditionCheckFailure, change func(item) item) (item, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := d.items[id]

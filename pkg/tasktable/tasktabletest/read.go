@@ -1,6 +1,7 @@
 package tasktabletest
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -8,11 +9,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/spillway-go/spillway/pkg/internal/ddbfake"
 )
 
 // GetItem implements [tasktable.API].
 func (d *DynamoDB) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.GetItemOutput, err error) {
-	defer guard(&err)
+	defer ddbfake.Guard(&err)
 	id := keyOf(in.Key)
 	fault, err := d.enter(ctx, "GetItem", id)
 	if err != nil {
@@ -27,20 +30,20 @@ func (d *DynamoDB) GetItem(ctx context.Context, in *dynamodb.GetItemInput, _ ...
 
 // BatchGetItem implements [tasktable.API], for one table.
 func (d *DynamoDB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.BatchGetItemOutput, err error) {
-	defer guard(&err)
+	defer ddbfake.Guard(&err)
 	if len(in.RequestItems) != 1 {
-		fail("%d tables in one BatchGetItem; this one knows one", len(in.RequestItems))
+		ddbfake.Fail("%d tables in one BatchGetItem; this one knows one", len(in.RequestItems))
 	}
 	out = &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}}
 	for table, want := range in.RequestItems {
 		if n := len(want.Keys); n == 0 || n > maxKeys {
-			fail("Too many items requested for the BatchGetItem call")
+			ddbfake.Fail("Too many items requested for the BatchGetItem call")
 		}
 		ids := make([]string, 0, len(want.Keys))
 		for _, key := range want.Keys {
 			id := keyOf(key)
 			if slices.Contains(ids, id) {
-				fail("Provided list of item keys contains duplicates")
+				ddbfake.Fail("Provided list of item keys contains duplicates")
 			}
 			ids = append(ids, id)
 		}
@@ -74,19 +77,19 @@ var indexes = map[string]index{
 
 // Query implements [tasktable.API], on an index: what it projects, in its order.
 func (d *DynamoDB) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (out *dynamodb.QueryOutput, err error) {
-	defer guard(&err)
-	p := newParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
-	where := p.over(aws.ToString(in.KeyConditionExpression)).condition()
-	p.unused()
+	defer ddbfake.Guard(&err)
 	x, known := indexes[aws.ToString(in.IndexName)]
 	switch {
 	case !known:
-		fail("The table does not have the specified index: %s", aws.ToString(in.IndexName))
+		ddbfake.Fail("The table does not have the specified index: %s", aws.ToString(in.IndexName))
 	case aws.ToBool(in.ConsistentRead):
-		fail("Consistent reads are not supported on global secondary indexes")
+		ddbfake.Fail("Consistent reads are not supported on global secondary indexes")
 	case in.FilterExpression != nil:
-		fail("FilterExpression is not simulated")
+		ddbfake.Fail("FilterExpression is not simulated")
 	}
+	p := ddbfake.NewParser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+	where := p.KeyCondition(in.KeyConditionExpression, x.hash, x.sort)
+	p.Unused()
 	backwards := in.ScanIndexForward != nil && !*in.ScanIndexForward
 	fault, err := d.enter(ctx, "Query")
 	if err != nil {
@@ -112,7 +115,7 @@ func (d *DynamoDB) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func
 }
 
 // indexed returns what an index has of the items that meet a condition.
-func (d *DynamoDB) indexed(x index, where condition) []map[string]types.AttributeValue {
+func (d *DynamoDB) indexed(x index, where ddbfake.Condition) []map[string]types.AttributeValue {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var found []map[string]types.AttributeValue
@@ -140,20 +143,13 @@ func (x index) keys(it item) item {
 // compare orders entries of one partition: by the sort key, then, as AWS
 // happens to do, somehow.
 func (x index) compare(a, b map[string]types.AttributeValue) int {
-	switch {
-	case holds("<", a[x.sort], b[x.sort]):
-		return -1
-	case holds(">", a[x.sort], b[x.sort]):
-		return 1
-	default:
-		return strings.Compare(keyOf(a), keyOf(b))
-	}
+	return cmp.Or(ddbfake.Compare(a[x.sort], b[x.sort]), strings.Compare(keyOf(a), keyOf(b)))
 }
 
 // behind returns the entries after a place, which need not be there any more.
 func (x index) behind(entries []map[string]types.AttributeValue, place item, backwards bool) []map[string]types.AttributeValue {
 	if len(place) != len(x.keys(place)) || place[keyName] == nil || place[x.hash] == nil || place[x.sort] == nil {
-		fail("The provided starting key is invalid")
+		ddbfake.Fail("The provided starting key is invalid")
 	}
 	return slices.DeleteFunc(entries, func(it map[string]types.AttributeValue) bool {
 		c := x.compare(it, place)
