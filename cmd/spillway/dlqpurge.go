@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -53,7 +52,7 @@ terminal it is asked for.`,
 			planned := 0
 			req.Confirm = queue.value // changes nothing in a dry run, and else follows the question
 			if !yes || dryRun {
-				dry, began := req, time.Now()
+				dry := req
 				dry.DryRun = true
 				out, raw, err := change[outcome](ctx, o, dry)
 				if err != nil || (dryRun && o.json()) {
@@ -73,10 +72,14 @@ terminal it is asked for.`,
 				if err := o.confirmPurge(ctx, question, confirm, queue.value, o.commandLine(append(again, "--yes")...)); err != nil {
 					return err
 				}
-				req.noMoreThan(out.Matched, began)
+				if out.JobID == "" { // then the request would mean the whole queue
+					return &callError{msg: "dlq.purge answered no job: the stack is older than this program, bring it up with `make deploy`"}
+				}
+				// What was shown, and nothing that came meanwhile.
+				req = adminRequest{Command: req.Command, Queue: req.Queue, Confirm: req.Confirm, JobID: out.JobID}
 			}
 			run := &jobRun{
-				op: o, what: "purging", start: req, resume: o.commandLine(again...), planned: planned,
+				op: o, what: "purging", start: req, resume: o.commandLine(again...), planned: planned, id: req.JobID,
 				isOurs: func(j *job) bool { return j.Kind == "purge" && j.Queue == queue.value },
 			}
 			if err := run.finish(ctx, false); err != nil || o.json() {
@@ -101,21 +104,6 @@ func (o *operator) confirmPurge(ctx context.Context, question, confirmed, queue,
 		return errDeclined
 	}
 	return nil
-}
-
-// noMoreThan narrows a purge to what was there when a dry run began: nothing
-// goes that came between the question and its answer.
-func (r *adminRequest) noMoreThan(matched int, began time.Time) {
-	r.Max = matched
-	f := taskFilter{}
-	if r.Filter != nil {
-		f = *r.Filter
-	}
-	newer, _ := time.ParseDuration(f.NewerThan)
-	if age := time.Since(began); f.OlderThan == "" && (newer == 0 || age < newer) { // else one replaces the other
-		f.OlderThan = age.String()
-	}
-	r.Filter = &f
 }
 
 // tellRestore ends with the way back.

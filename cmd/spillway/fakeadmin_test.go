@@ -58,7 +58,7 @@ var knownFields = map[string][]string{
 	"dlq.list":      {"queue", "filter", "max"},
 	"dlq.replay":    {"by", "queue", "filter", "max", "rate", "dry_run", "plan_id", "canary", "native"},
 	"dlq.stop":      {"by", "job_id"},
-	"dlq.purge":     {"by", "queue", "filter", "confirm", "max", "dry_run"},
+	"dlq.purge":     {"by", "queue", "filter", "confirm", "job_id", "max", "dry_run"},
 	"dlq.restore":   {"by", "job_id"},
 	"dlq.jobs":      {"job_id", "max"},
 	"task.get":      {"id"},

@@ -13,7 +13,7 @@ type purgeQuery struct {
 	Queue   string         `json:"queue"`
 	Filter  redrive.Filter `json:"filter"`
 	Confirm string         `json:"confirm"`
-	JobID   string         `json:"job_id"` // of a purge that was stopped, to go on with
+	JobID   string         `json:"job_id"` // of a dry run, to carry out, or of a purge that was stopped, to go on with
 	Max     int            `json:"max"`
 	DryRun  bool           `json:"dry_run"`
 	By      string         `json:"by"`
@@ -47,7 +47,7 @@ func dlqPurge(ctx context.Context, a *Admin, q purgeQuery) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return purgeAnswer{Matched: p.Matched, Done: true, Groups: groupsOf(p.Groups), Note: planned(p).Note}, nil
+		return purgeAnswer{JobID: p.ID, Matched: p.Matched, Done: true, Groups: groupsOf(p.Groups), Note: planned(p).Note}, nil
 	}
 	if q.Confirm != q.Queue {
 		return nil, &Error{CodeConfirm, fmt.Sprintf("a purge takes messages off the queue: repeat its name in \"confirm\", which is %q", task.CleanText(q.Queue, 64))}

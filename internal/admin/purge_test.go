@@ -142,12 +142,31 @@ func TestPurgeGoesOn(t *testing.T) {
 func TestPurgeDryRun(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		ids := f.dead("shop.order", errFlaky, "1")
-		f.is(f.ok(`{"command":"dlq.purge","dry_run":true}`), map[string]string{"T1": ids[0]}, `{"ok": true, "matched": 1, "quarantined": 0, "failed": 0, "done": true,
+		f.is(f.ok(`{"command":"dlq.purge","dry_run":true}`), map[string]string{"T1": ids[0]}, `{"ok": true, "job_id": "ID", "matched": 1, "quarantined": 0, "failed": 0, "done": true,
 			"groups": [{"fingerprint": "7f339f3c37e0dc0d", "type": "shop.order", "code": "handler_error", "message": "the shop answers 503 after 17 ms",
 				"count": 1, "first_seen": "TIME", "last_seen": "TIME", "moved_by": "worker", "sample": {"task_id": "T1"}}]}`)
 		f.is(f.ok(`{"command":"dlq.purge","dry_run":true,"filter":{"type":"none"}}`), nil,
-			`{"ok": true, "matched": 0, "quarantined": 0, "failed": 0, "done": true, "note": "nothing matches"}`)
+			`{"ok": true, "job_id": "ID", "matched": 0, "quarantined": 0, "failed": 0, "done": true, "note": "nothing matches"}`)
 		f.holds(deadQueue, 1)
+	})
+}
+
+// A dry run that is carried out takes what it has shown, and nothing that came
+// after it.
+func TestPurgeOfDryRun(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.dead("shop.order", errFlaky, "1")
+		f.foreign(deadQueue, "hello")
+		id := f.ok(`{"command":"dlq.purge","dry_run":true}`).text("job_id")
+		later := f.dead("shop.order", errFlaky, "2")
+		f.foreign(deadQueue, "hello")
+		if a := f.ok(`{"command":"dlq.purge","confirm":"tasks","job_id":"` + id + `"}`); a.text("job_id") != id || a.number("quarantined") != 2 || a["done"] != true {
+			f.Errorf("answer %v", a)
+		}
+		f.holds(deadQueue, 2)
+		if a := f.ok(`{"command":"dlq.list","filter":{"ids":["` + later[0] + `"]}}`); len(a["messages"].([]any)) != 1 {
+			f.Errorf("the one that came later is gone: %v", a)
+		}
 	})
 }
 
