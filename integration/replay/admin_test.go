@@ -164,7 +164,7 @@ func size(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// queueURL names a queue's URL by the last part of its name.
+// queueName is the name of the queue whose URL is an output of the stack.
 func queueName(output string) string {
 	return stack.out[output][strings.LastIndexByte(stack.out[output], '/')+1:]
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // Put stores an item unless there is one with its group and id: what is there
@@ -133,14 +135,7 @@ func (a *Archive) write(ctx context.Context, b *batch, errs []error) {
 // pause waits before the attempt after attempt: full jitter up to 50 ms,
 // doubling.
 func pause(ctx context.Context, attempt int) error {
-	timer := time.NewTimer(rand.N(50*time.Millisecond<<min(attempt-1, 6) + 1))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return ctx.Err()
-	}
+	return sleep.For(ctx, rand.N(50*time.Millisecond<<min(attempt-1, 6)+1))
 }
 
 // SetMeta changes what an item's meta says and leaves out the rest of it. An

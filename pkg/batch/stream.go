@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/event"
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -122,14 +123,7 @@ func (b *streamBatch[R]) wait(ctx context.Context, d, try time.Duration) bool {
 	if !b.crew.window.allows(time.Now().Add(d), try) {
 		return false
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return ctx.Err() == nil
-	}
+	return sleep.For(ctx, d) == nil
 }
 
 // pauseAfter returns the pause after so many tries: full jitter up to 100 ms,

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // Get returns the task with the given id.
@@ -60,7 +62,7 @@ func (c *Client) Wait(ctx context.Context, id string) (*Task, error) {
 		if pause <= 0 && time.Since(began) < time.Second {
 			pause = time.Second // an answer that was not held must not make a busy loop
 		}
-		if err := sleep(ctx, pause); err != nil {
+		if err := sleep.For(ctx, pause); err != nil {
 			return last, fmt.Errorf("wait for task %s: %w", id, err)
 		}
 	}

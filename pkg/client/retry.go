@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // outcome is how a call went, over all its attempts.
@@ -38,7 +40,7 @@ func (cl *Client) do(ctx context.Context, c call, out any) outcome {
 			break
 		}
 		pause, ok := cl.pause(o.attempts, err)
-		if !ok || pastDeadline(ctx, pause) || sleep(ctx, pause) != nil {
+		if !ok || pastDeadline(ctx, pause) || sleep.For(ctx, pause) != nil {
 			break
 		}
 	}
@@ -116,20 +118,6 @@ func (cl *Client) jitter(limit time.Duration) time.Duration {
 func pastDeadline(ctx context.Context, pause time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && time.Until(deadline) <= pause
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return ctx.Err()
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // retryAfter reads the header in both of its forms; zero when absent or bad.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
@@ -71,7 +72,7 @@ func (x *run) awaitCanary(ctx context.Context, tasks Tasks) (decided bool, err e
 		if more, err := x.goesOn(ctx); err != nil || !more {
 			return false, err
 		}
-		if err := sleep(ctx, canaryPoll); err != nil {
+		if err := sleep.For(ctx, canaryPoll); err != nil {
 			return false, err
 		}
 	}
@@ -85,17 +86,5 @@ func (c *Canary) count(row *tasktable.Row) {
 		c.Failed++
 	default:
 		c.Pending++
-	}
-}
-
-// sleep lets d pass, or returns ctx's error.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/spillway-go/spillway/pkg/archive"
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -152,7 +153,7 @@ func (r *Redrive) Follow(ctx context.Context, jobID string, hop int) error {
 		case h.Outcomes == nil || h.Outcomes.Pending == 0 || time.Since(h.FinishedAt) > r.opts.FollowFor:
 			return nil
 		case inTime(ctx, wait):
-			if err := sleep(ctx, wait); err != nil {
+			if err := sleep.For(ctx, wait); err != nil {
 				return err
 			}
 		case r.opts.Follow == nil || hop+1 >= r.opts.MaxHops:

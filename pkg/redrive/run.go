@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // run is one process's work on a job: until the job is done, or the time of
@@ -166,7 +168,7 @@ func (x *run) await(ctx context.Context, at time.Time) error {
 		if more, err := x.goesOn(ctx); err != nil || !more {
 			return errors.Join(err, errNoTime)
 		}
-		if err := sleep(ctx, min(left, time.Second)); err != nil {
+		if err := sleep.For(ctx, min(left, time.Second)); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/event"
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // Refetcher reads ranges of streams again.
@@ -141,7 +142,7 @@ func (f *fetch) pages(ctx context.Context) (over bool, err error) {
 		if empty++; page.Newest || empty == maxEmpty {
 			return false, nil
 		}
-		if err := sleep(ctx, emptyPause); err != nil {
+		if err := sleep.For(ctx, emptyPause); err != nil {
 			return false, err
 		}
 	}
@@ -213,15 +214,4 @@ func (f *fetch) take(records []event.StreamRecord) (over bool, err error) {
 		f.out.Missing = Trimmed
 	}
 	return over, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

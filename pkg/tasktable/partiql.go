@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 const (
@@ -141,18 +143,6 @@ func transient(code types.BatchStatementErrorCodeEnum) bool {
 	}
 }
 
-// pause waits before another try: full jitter, doubling.
-func pause(ctx context.Context, try int) error {
-	timer := time.NewTimer(rand.N(statementPause << try))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
-
 // StatementError is a statement that failed inside a batch which succeeded.
 type StatementError struct {
 	ID      string // of the task
@@ -162,4 +152,9 @@ type StatementError struct {
 
 func (e *StatementError) Error() string {
 	return fmt.Sprintf("update task %s: %s: %s", e.ID, e.Code, e.Message)
+}
+
+// pause waits before another try: full jitter, doubling.
+func pause(ctx context.Context, try int) error {
+	return sleep.For(ctx, rand.N(statementPause<<try))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // Options tunes a [Queue]. The zero value is ready to use.
@@ -80,15 +82,5 @@ func (q *Queue) pause(ctx context.Context, attempt int) error {
 	q.mu.Lock()
 	d := q.opts.Backoff.Delay(attempt, q.rnd)
 	q.mu.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return sleep.For(ctx, d)
 }
