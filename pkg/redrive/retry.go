@@ -305,19 +305,8 @@ func (x *run) found(ctx context.Context, tasks Tasks, each func(*tasktable.Row) 
 // until now.
 func failures(ctx context.Context, tasks Tasks, f *Filter, now time.Time, each func(*tasktable.Row) (bool, error)) error {
 	if len(f.IDs) > 0 {
-		ids := slices.Compact(slices.Sorted(slices.Values(f.IDs)))
-		rows, err := tasks.Rows(ctx, ids)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if row := rows[id]; row != nil && f.selects(row, now) {
-				if more, err := each(row); err != nil || !more {
-					return err
-				}
-			}
-		}
-		return nil
+		_, err := selected(ctx, tasks, slices.Compact(slices.Sorted(slices.Values(f.IDs))), f, now, each)
+		return err
 	}
 	for _, status := range retryable {
 		if f.Status != "" && f.Status != status {
@@ -335,16 +324,8 @@ func failures(ctx context.Context, tasks Tasks, f *Filter, now time.Time, each f
 					ids = append(ids, e.ID)
 				}
 			}
-			rows, err := tasks.Rows(ctx, ids)
-			if err != nil {
+			if more, err := selected(ctx, tasks, ids, f, now, each); err != nil || !more {
 				return err
-			}
-			for _, id := range ids {
-				if row := rows[id]; row != nil && f.selects(row, now) {
-					if more, err := each(row); err != nil || !more {
-						return err
-					}
-				}
 			}
 			if q.Cursor = page.Cursor; q.Cursor == "" {
 				break
@@ -355,6 +336,23 @@ func failures(ctx context.Context, tasks Tasks, f *Filter, now time.Time, each f
 		}
 	}
 	return nil
+}
+
+// selected calls each for those of some tasks that a filter selects, until it
+// returns false.
+func selected(ctx context.Context, tasks Tasks, ids []string, f *Filter, now time.Time, each func(*tasktable.Row) (bool, error)) (more bool, err error) {
+	rows, err := tasks.Rows(ctx, ids)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		if row := rows[id]; row != nil && f.selects(row, now) {
+			if more, err := each(row); err != nil || !more {
+				return false, err
+			}
+		}
+	}
+	return true, nil
 }
 
 // selects reports whether the filter selects a failed task.

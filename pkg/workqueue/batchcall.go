@@ -31,6 +31,15 @@ type batchCall struct {
 
 func entryID(i int) *string { return aws.String(strconv.Itoa(i)) }
 
+// idsOf are the ids of the entries that succeeded.
+func idsOf[E any](entries []E, id func(*E) *string) []*string {
+	ids := make([]*string, len(entries))
+	for i := range entries {
+		ids[i] = id(&entries[i])
+	}
+	return ids
+}
+
 // run makes the call for all pending entries, in batches, and writes their
 // outcomes to errs. Entries that failed without the sender's fault are tried
 // again together, after a pause.

@@ -91,11 +91,7 @@ func (q *Inbox) Delete(ctx context.Context, receipts []string) []error {
 			if err != nil {
 				return nil, nil, err
 			}
-			done := make([]*string, len(out.Successful))
-			for k := range out.Successful {
-				done[k] = out.Successful[k].Id
-			}
-			return done, out.Failed, nil
+			return idsOf(out.Successful, func(e *types.DeleteMessageBatchResultEntry) *string { return e.Id }), out.Failed, nil
 		},
 	}, pending, errs)
 	return errs

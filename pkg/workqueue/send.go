@@ -83,11 +83,7 @@ func (q *Queue) SendBatch(ctx context.Context, msgs []Outgoing) []error {
 			if err != nil {
 				return nil, nil, err
 			}
-			done := make([]*string, len(out.Successful))
-			for k := range out.Successful {
-				done[k] = out.Successful[k].Id
-			}
-			return done, out.Failed, nil
+			return idsOf(out.Successful, func(e *types.SendMessageBatchResultEntry) *string { return e.Id }), out.Failed, nil
 		},
 	}, pending, errs)
 	return errs

@@ -68,11 +68,7 @@ func (q *Queue) ChangeVisibility(ctx context.Context, changes []Visibility) []er
 			if err != nil {
 				return nil, nil, err
 			}
-			done := make([]*string, len(out.Successful))
-			for k := range out.Successful {
-				done[k] = out.Successful[k].Id
-			}
-			return done, out.Failed, nil
+			return idsOf(out.Successful, func(e *types.ChangeMessageVisibilityBatchResultEntry) *string { return e.Id }), out.Failed, nil
 		},
 	}, pending, errs)
 	return errs
