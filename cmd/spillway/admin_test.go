@@ -12,11 +12,7 @@ import (
 
 func TestAdminUsage(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		args []string
-		want string
-	}{
+	misused(t, []misuse{
 		{"unknown command", []string{"dlq", "lst"}, `unknown command "lst" for "spillway dlq"`},
 		{"unknown of task", []string{"task", "list", "--status", "failed"}, "unknown flag"},
 		{"queue", []string{"dlq", "ls", "--queue", "backlog"}, "must be one of tasks, stream, saga"},
@@ -56,28 +52,12 @@ func TestAdminUsage(t *testing.T) {
 		{"stream max", []string{"stream", "ls", "--max", "0"}, "--max must be 1 to 1000"},
 		{"stream replay max", []string{"stream", "replay", "--max", "0"}, "--max must be at least 1"},
 		{"stream replay nothing", []string{"stream", "replay", "--id", ""}, "--id is empty"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			ta := newTestApp(t)
-			if code := ta.try(t, "", tt.args...); code != exitUsage {
-				t.Errorf("exit %d, want %d", code, exitUsage)
-			}
-			mustContain(t, "stderr", ta.stderr.String(), tt.want, "--help")
-			if out := ta.stdout.String(); out != "" {
-				t.Errorf("stdout: %s", out)
-			}
-		})
-	}
+	})
 }
 
 func TestAdminHelp(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		args []string
-		want []string
-	}{
+	shows(t, []showing{
 		{nil, []string{"dlq", "stream", "task "}},
 		{[]string{"dlq"}, []string{"Exit codes", "replay", "purge", "--admin-function"}},
 		{[]string{"dlq", "replay", "--help"}, []string{"--canary", "Ctrl-C", "--older-than"}},
@@ -86,17 +66,7 @@ func TestAdminHelp(t *testing.T) {
 		{[]string{"__complete", "dlq", "purge", "--queue", ""}, []string{"tasks", "saga"}},
 		{[]string{"__complete", "task", "retry", "--status", ""}, []string{"failed", "dead_lettered"}},
 		{[]string{"__complete", "dlq", ""}, []string{"groups", "jobs"}},
-	}
-	for _, tt := range tests {
-		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
-			t.Parallel()
-			ta := newTestApp(t)
-			if code := ta.run(t.Context(), tt.args); code != exitOK {
-				t.Errorf("exit %d: %s", code, ta.stderr)
-			}
-			mustContain(t, "stdout", ta.stdout.String(), tt.want...)
-		})
-	}
+	})
 }
 
 func TestAdminIsFound(t *testing.T) {

@@ -18,11 +18,7 @@ import (
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		args []string
-		want string
-	}{
+	misused(t, []misuse{
 		{"unknown command", []string{"lst"}, `unknown command "lst"`},
 		{"unknown flag", []string{"list", "--colour"}, "unknown flag: --colour"},
 		{"output", []string{"list", "--output", "xml"}, "must be one of table, json"},
@@ -51,28 +47,12 @@ func TestUsage(t *testing.T) {
 		{"demo concurrency", []string{"demo", "--concurrency", "0"}, "--concurrency must be"},
 		{"receiver", []string{"demo", "--receiver-url", "nowhere"}, "--receiver-url must be"},
 		{"api url", []string{"list", "--api-url", "nowhere"}, "--api-url"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			ta := newTestApp(t)
-			if code := ta.try(t, "", tt.args...); code != exitUsage {
-				t.Errorf("exit %d, want %d", code, exitUsage)
-			}
-			mustContain(t, "stderr", ta.stderr.String(), tt.want, "--help")
-			if out := ta.stdout.String(); out != "" {
-				t.Errorf("stdout: %s", out)
-			}
-		})
-	}
+	})
 }
 
 func TestHelpAndCompletion(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		args []string
-		want []string
-	}{
+	shows(t, []showing{
 		{nil, []string{"submit", "doctor"}},
 		{[]string{"submit", "--help"}, []string{"idempotency-key", "-f tasks.ndjson"}},
 		{[]string{"version"}, []string{"spillway ", "go1."}},
@@ -82,17 +62,7 @@ func TestHelpAndCompletion(t *testing.T) {
 		{[]string{"__complete", "submit", "--priority", ""}, []string{"normal", "bulk"}},
 		{[]string{"__complete", "list", "--output", ""}, []string{"table", "json"}},
 		{[]string{"__complete", "submit", ""}, []string{"webhook.deliver"}},
-	}
-	for _, tt := range tests {
-		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
-			t.Parallel()
-			ta := newTestApp(t)
-			if code := ta.run(t.Context(), tt.args); code != exitOK {
-				t.Errorf("exit %d: %s", code, ta.stderr)
-			}
-			mustContain(t, "stdout", ta.stdout.String(), tt.want...)
-		})
-	}
+	})
 }
 
 func TestSubmitSendsEverything(t *testing.T) {
@@ -339,5 +309,50 @@ func TestListKeepsWhatItHas(t *testing.T) {
 	var p client.Page
 	if err := json.Unmarshal([]byte(ta.stdout.String()), &p); err != nil || len(p.Tasks) != 100 {
 		t.Errorf("%d tasks, %v", len(p.Tasks), err)
+	}
+}
+
+// misuse is a command line that cannot mean anything, and what is said about it.
+type misuse struct {
+	name string
+	args []string
+	want string
+}
+
+// misused expects that command lines are refused.
+func misused(t *testing.T, tests []misuse) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ta := newTestApp(t)
+			if code := ta.try(t, "", tt.args...); code != exitUsage {
+				t.Errorf("exit %d, want %d", code, exitUsage)
+			}
+			mustContain(t, "stderr", ta.stderr.String(), tt.want, "--help")
+			if out := ta.stdout.String(); out != "" {
+				t.Errorf("stdout: %s", out)
+			}
+		})
+	}
+}
+
+// showing is a command line, and what it shows.
+type showing struct {
+	args, want []string
+}
+
+// shows expects that command lines work.
+func shows(t *testing.T, tests []showing) {
+	t.Helper()
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			ta := newTestApp(t)
+			if code := ta.run(t.Context(), tt.args); code != exitOK {
+				t.Errorf("exit %d: %s", code, ta.stderr)
+			}
+			mustContain(t, "stdout", ta.stdout.String(), tt.want...)
+		})
 	}
 }
