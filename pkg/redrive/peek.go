@@ -119,38 +119,16 @@ func (r *Redrive) Overview(ctx context.Context, queue string) (*Overview, error)
 	if err != nil {
 		return nil, err
 	}
-	o := &Overview{Name: src.Letters.Name(), Complete: true}
-	if o.Counts, err = src.Letters.Counts(ctx); err != nil {
+	groups := grouping{}
+	found, err := r.survey(ctx, &src, nil, func(l *Letter) bool {
+		groups.letter(l)
+		return true
+	})
+	if err != nil {
 		return nil, err
 	}
-	groups, known := grouping{}, newIndex()
-	if src.Tasks != nil {
-		if o.Complete, err = known.read(ctx, src.Tasks); err != nil {
-			return nil, err
-		}
-	}
-	o.Indexed = len(known.entries)
-	seen := known.entries
-	if o.Counts.All() != o.Indexed {
-		// The index and the queue differ: what is in the queue counts.
-		seen = nil
-		complete, _, err := r.peek(ctx, src.Letters, func(l *Letter) bool {
-			if e, ok := known.of(l); ok {
-				seen = append(seen, e)
-			} else {
-				groups.letter(l)
-			}
-			return true
-		})
-		if err != nil {
-			return nil, err
-		}
-		if !complete { // then the index is the better guess
-			seen = known.entries
-		}
-		o.Complete = o.Complete && complete
-	}
-	for _, e := range seen {
+	o := &Overview{Name: src.Letters.Name(), Counts: found.counts, Indexed: found.indexed, Complete: found.complete}
+	for _, e := range found.listed {
 		if g, newest := groups.group(e.Fingerprint, ByWorker, e.At); newest {
 			g.TaskID, g.Type = e.ID, e.Type
 		}

@@ -180,23 +180,7 @@ func (r *Redrive) draftLetters(ctx context.Context, d *draft) error {
 	if err != nil {
 		return err
 	}
-	counts, err := src.Letters.Counts(ctx)
-	if err != nil {
-		return err
-	}
-	known := newIndex()
-	if d.Complete = true; src.Tasks != nil {
-		if d.Complete, err = known.read(ctx, src.Tasks); err != nil {
-			return err
-		}
-	}
-	if d.Complete && counts.All() == len(known.entries) && !d.asksFor(known) {
-		return r.draftIndexed(ctx, &src, d, known.entries)
-	}
-	// The index and the queue differ: letters that SQS moved, that are no tasks, or
-	// that somebody has taken out. What is in the queue counts.
 	var chunk []*Letter
-	var seen []tasktable.FailureEntry
 	var failed error
 	settle := func() {
 		if failed == nil {
@@ -204,13 +188,7 @@ func (r *Redrive) draftLetters(ctx context.Context, d *draft) error {
 		}
 		chunk = nil
 	}
-	complete, _, err := r.peek(ctx, src.Letters, func(l *Letter) bool {
-		if e, ok := known.of(l); ok {
-			if len(seen) < MaxPlan {
-				seen = append(seen, e)
-			}
-			return true
-		}
+	found, err := r.survey(ctx, &src, d.Request.Filter.IDs, func(l *Letter) bool {
 		if !d.Request.Filter.matches(l.subject(), d.now) {
 			return true
 		}
@@ -224,17 +202,8 @@ func (r *Redrive) draftLetters(ctx context.Context, d *draft) error {
 	if err := cmp.Or(err, failed); err != nil {
 		return err
 	}
-	if !complete { // then the index is the better guess
-		seen = known.entries
-	}
-	d.Complete = d.Complete && complete || d.full()
-	return r.draftIndexed(ctx, &src, d, seen)
-}
-
-// asksFor reports whether the filter names something that is not in the index:
-// it may be the id of a message.
-func (d *draft) asksFor(known *index) bool {
-	return slices.ContainsFunc(d.Request.Filter.IDs, func(id string) bool { return !known.has(id) })
+	d.Complete = found.complete || d.full()
+	return r.draftIndexed(ctx, &src, d, found.listed)
 }
 
 // draftIndexed adds the letters of dead-lettered tasks to a plan, as far as the
@@ -287,13 +256,9 @@ func (r *Redrive) foreseeRow(src *Source, d *draft, row *tasktable.Row) {
 func (r *Redrive) foreseeAll(ctx context.Context, src *Source, d *draft, letters []*Letter) error {
 	rows := map[string]*tasktable.Row{}
 	if src.Tasks != nil {
-		var ids []string
-		seen := map[string]bool{}
-		for _, l := range letters {
-			if id := l.TaskID(); id != "" && !seen[id] {
-				seen[id] = true
-				ids = append(ids, id)
-			}
+		ids := make([]string, len(letters)) // Rows takes each once
+		for i, l := range letters {
+			ids[i] = l.TaskID()
 		}
 		var err error
 		if rows, err = src.Tasks.Rows(ctx, ids); err != nil {
