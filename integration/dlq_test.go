@@ -47,6 +47,13 @@ type adminAnswer struct {
 	Jobs        []adminJob       `json:"jobs"`
 	Records     []map[string]any `json:"records"`
 	Ranges      []map[string]any `json:"ranges"`
+	Items       []struct {
+		ID        string `json:"id"`
+		Available int    `json:"available"`
+	} `json:"items"`
+	Parked []struct {
+		Step string `json:"step"`
+	} `json:"parked"`
 }
 
 type adminGroup struct {

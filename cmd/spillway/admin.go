@@ -129,6 +129,18 @@ type adminRequest struct {
 	DryRun  bool        `json:"dry_run,omitempty"`
 	Native  bool        `json:"native,omitempty"`
 	Confirm string      `json:"confirm,omitempty"`
+	Target  string      `json:"target,omitempty"`
+	Fault   string      `json:"fault,omitempty"`
+	Times   int         `json:"times,omitempty"`
+	Latency string      `json:"latency,omitempty"`
+	For     string      `json:"for,omitempty"`
+	Items   []stockItem `json:"items,omitempty"`
+
+	Execution string `json:"execution,omitempty"`
+	Step      string `json:"step,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Status    string `json:"status,omitempty"`
+	Cursor    string `json:"cursor,omitempty"`
 }
 
 // ask makes a call that changes nothing, and so may be made again.

@@ -60,6 +60,7 @@ public address that a tunnel or proxy forwards to --receiver-addr.`,
 	complete(cmd, "receiver-addr")
 	complete(cmd, "receiver-url")
 
+	cmd.AddCommand(a.demoTripsCommand())
 	cmd.RunE = a.action(5*time.Minute, func(ctx context.Context, _ []string) error {
 		switch {
 		case f.tasks < 10 || f.tasks > 10_000:

@@ -66,6 +66,9 @@ var knownFields = map[string][]string{
 	"task.cancel":   {"by", "id"},
 	"stream.list":   {"max"},
 	"stream.replay": {"by", "max", "dry_run", "ids"},
+	"chaos.set":     {"by", "target", "fault", "rate", "times", "latency", "for"},
+	"chaos.clear":   {"by", "target"},
+	"chaos.status":  {},
 }
 
 const (

@@ -68,7 +68,7 @@ func (w *worker) Progress(_ context.Context, a task.Advance) error {
 	return nil
 }
 
-func (w *worker) Checkpoint(_ context.Context, state json.RawMessage) error {
+func (w *worker) Checkpoint(_ context.Context, state json.RawMessage, _ *task.Advance) error {
 	w.state = state
 	if w.canceled {
 		return task.ErrCanceled

@@ -1,4 +1,5 @@
-// Admin answers operators' commands: dead letters, replays, the audit trail.
+// Admin answers operators' commands: dead letters, replays, the audit trail,
+// injected faults.
 package main
 
 import (
@@ -11,7 +12,9 @@ import (
 
 	"github.com/spillway-go/spillway/internal/admin"
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive"
+	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -26,6 +29,8 @@ func setup(env *app.Env) (any, error) {
 	tasksURL, backlogURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL")
 	deadURL, streamURL := env.String("DEAD_LETTER_QUEUE_URL"), env.String("STREAM_FAILURES_QUEUE_URL")
 	tasksARN, notify, itself := env.String("TASKS_QUEUE_ARN"), env.String("NOTIFY_FUNCTION"), env.String("AWS_LAMBDA_FUNCTION_NAME")
+	reservations := env.String("RESERVATIONS_TABLE")
+	injects := env.Bool("CHAOS_ENABLED")
 	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
 	if err := env.Err(); err != nil {
 		return nil, err
@@ -41,11 +46,20 @@ func setup(env *app.Env) (any, error) {
 		},
 		"stream": {Letters: workqueue.NewInbox(queues, streamURL, nil)},
 	}
+	var faults *admin.Chaos
+	if injects {
+		faults = &admin.Chaos{Faults: chaos.NewStore(tables, control)}
+		for _, step := range trip.States() {
+			faults.Targets = append(faults.Targets, chaos.Step(step))
+		}
+	}
 	return (&admin.Admin{
 		Table: table,
 		Redrive: redrive.New(tables, control, sources, &redrive.Options{
 			Quarantine: kept, Continue: admin.Continue(functions, itself), Follow: admin.Follow(functions, itself),
 		}),
 		Streams: rescue.NewReplayer(kept, rescue.NewPositions(tables, control, nil), rescue.Functions(functions, notify), nil),
+		Chaos:   faults,
+		Stock:   trip.NewStock(tables, reservations),
 	}).Handle, nil
 }

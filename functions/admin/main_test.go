@@ -24,7 +24,7 @@ func environment(aws *apptest.AWS) map[string]string {
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
 		"TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog", "DEAD_LETTER_QUEUE_URL": aws.URL + "/1/dead-letter",
 		"STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures", "TASKS_QUEUE_ARN": "arn:aws:sqs:us-east-1:123456789012:tasks",
-		"NOTIFY_FUNCTION": "notify",
+		"NOTIFY_FUNCTION": "notify", "CHAOS_ENABLED": "false",
 	}
 }
 
@@ -60,8 +60,11 @@ func TestSetup(t *testing.T) {
 			`{"ok":false,"code":"not_found","message":"task 01KWEG73E0EDR6JV3CEXGQJRB2: no such task"}`,
 			[]string{"GetItem", "GetItem"},
 		},
-		"go on":      {`{"command":"job.resume","job_id":"01KWEG73E0EDR6JV3CEXGQJRB2","hop":1}`, `{"ok":true}`, []string{"GetItem"}},
-		"follow":     {`{"command":"job.follow","job_id":"01KWEG73E0EDR6JV3CEXGQJRB2","hop":1}`, `{"ok":true}`, []string{"GetItem"}},
+		"go on":  {`{"command":"job.resume","job_id":"01KWEG73E0EDR6JV3CEXGQJRB2","hop":1}`, `{"ok":true}`, []string{"GetItem"}},
+		"follow": {`{"command":"job.follow","job_id":"01KWEG73E0EDR6JV3CEXGQJRB2","hop":1}`, `{"ok":true}`, []string{"GetItem"}},
+		"no faults": {
+			`{"command":"chaos.set","target":"saga.BookCar","fault":"panic","times":1}`, `{"ok":false,"code":"chaos_disabled","message":"`, nil,
+		},
 		"no command": {`{}`, `{"ok":false,"code":"unknown_command","message":"\"command\" is missing or no text: it is one of `, nil},
 	} {
 		before := len(aws.Calls())
@@ -71,6 +74,36 @@ func TestSetup(t *testing.T) {
 		}
 		if got := aws.Calls()[before:]; !slices.Equal(got, tt.calls) {
 			t.Errorf("%s costs %v, want %v", name, got, tt.calls)
+		}
+	}
+}
+
+func TestSetupWithFaults(t *testing.T) {
+	aws := apptest.NewAWS(t)
+	apptest.Hermetic(t, aws.URL)
+	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin")
+	values := environment(aws)
+	values["CHAOS_ENABLED"] = "true"
+	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		event, answer string
+		calls         []string
+	}{
+		{`{"command":"chaos.set","target":"saga.CancelHotel","fault":"panic","times":1}`, `{"ok":true,"target":"saga.CancelHotel","fault":"panic","times_left":1,`, []string{"PutItem"}},
+		{`{"command":"chaos.status"}`, `{"ok":true,"enabled":true,"faults":[]}`, []string{"Query"}},
+		{`{"command":"chaos.clear","target":"saga.CancelHotel"}`, `{"ok":true,"cleared":[]}`, []string{"DeleteItem"}},
+		{`{"command":"chaos.clear","target":"saga.BookTrain"}`, `{"ok":false,"code":"invalid_request","message":"there is no target \"saga.BookTrain\": known are saga.BookHotel, saga.CancelHotel, saga.BookFlight, saga.CancelFlight, saga.BookCar, saga.CancelCar"}`, nil},
+	} {
+		before := len(aws.Calls())
+		out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(tt.event))
+		if err != nil || !strings.HasPrefix(string(out), tt.answer) {
+			t.Errorf("%s: answer %s, %v", tt.event, out, err)
+		}
+		if got := aws.Calls()[before:]; !slices.Equal(got, tt.calls) {
+			t.Errorf("%s costs %v, want %v", tt.event, got, tt.calls)
 		}
 	}
 }

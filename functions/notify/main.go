@@ -14,7 +14,6 @@ import (
 	"github.com/spillway-go/spillway/pkg/intake"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/tasktable"
-	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -32,7 +31,7 @@ func setup(env *app.Env) (any, error) {
 	objects := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }) // an emulator has no name for each bucket
 	queues := intake.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil)}
 	table := tasktable.New(tables, tasksTable, tableOpts)
-	in := intake.New(table, queues, app.Handlers(webhook.New(nil, nil)), nil) // the worker delivers
+	in := intake.New(table, queues, app.Handlers(app.Checks()), nil) // the worker delivers
 	notify := rescue.Track(callback.New(table, in, nil).Handle, rescue.NewPositions(tables, controlTable, nil))
 	isolator := rescue.NewIsolator(archive.New(tables, controlTable, objects, bucket, nil), nil)
 	live := batch.DynamoDB(notify, &batch.Options{Concurrency: 4, IsolateAfter: 3, Isolate: isolator})

@@ -4,9 +4,12 @@ package main
 import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/trip"
+	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/worker"
@@ -18,6 +21,7 @@ func main() { app.Run(setup) }
 func setup(env *app.Env) (any, error) {
 	cfg := env.AWS()
 	tableName, secretARN := env.String("TASKS_TABLE"), env.String("WEBHOOK_SECRET_ARN")
+	tripARN, reservations := env.String("TRIP_SAGA_ARN"), env.String("RESERVATIONS_TABLE")
 	tasksURL, backlogURL, deadURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL"), env.String("DEAD_LETTER_QUEUE_URL")
 	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
 	webhookOpts := &webhook.Options{Timeout: env.Duration("WEBHOOK_TIMEOUT", 1), AllowPrivate: env.Bool("ALLOW_PRIVATE_WEBHOOK_TARGETS")}
@@ -30,7 +34,12 @@ func setup(env *app.Env) (any, error) {
 	}
 	queue := sqs.NewFromConfig(cfg)
 	queues := worker.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil), DeadLetter: workqueue.New(queue, deadURL, nil)}
-	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, tableOpts)
+	tables := dynamodb.NewFromConfig(cfg)
 	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, nil)
-	return worker.New(app.Handlers(webhook.New(secrets, webhookOpts)), table, queues, opts), nil
+	types := app.Handlers(app.Types{
+		Deliver: webhook.New(secrets, webhookOpts),
+		Book:    saga.Start[trip.Input](sfn.NewFromConfig(cfg), tripARN, trip.Saga.MaxInput),
+		Export:  trip.NewExport(tables, reservations, nil),
+	})
+	return worker.New(types, tasktable.New(tables, tableName, tableOpts), queues, opts), nil
 }

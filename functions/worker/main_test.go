@@ -139,7 +139,7 @@ func TestSample(t *testing.T) {
 	if diff := cmp.Diff(m, message()); diff != "" {
 		t.Errorf("message (-got +want):\n%s", diff)
 	}
-	if err := app.Handlers(webhook.New(nil, nil)).Check(m.Type, m.Input); err != nil {
+	if err := app.Handlers(app.Checks()).Check(m.Type, m.Input); err != nil {
 		t.Errorf("the worker would refuse it: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -24,6 +25,8 @@ type Admin struct {
 	Redrive *redrive.Redrive
 	Table   *tasktable.Table
 	Streams Streams
+	Chaos   *Chaos // nil where faults must not be injected
+	Stock   *trip.Stock
 }
 
 // command is what can be asked for.
@@ -62,6 +65,11 @@ var commands = map[string]command{
 	"task.get":      commandOf(taskGet),
 	"task.retry":    commandOf(taskRetry),
 	"task.cancel":   commandOf(taskCancel),
+	"inventory.put": commandOf(inventoryPut),
+	"inventory.get": commandOf(inventoryGet),
+	"chaos.set":     commandOf(chaosSet),
+	"chaos.clear":   commandOf(chaosClear),
+	"chaos.status":  commandOf(chaosStatus),
 }
 
 // Handle answers one command. It returns an error only for a continuation that

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -25,6 +26,7 @@ func TestCommands(t *testing.T) {
 		"dlq.stop":   {"job_id", "by"}, "dlq.purge": {"queue", "filter", "confirm", "job_id", "max", "dry_run", "by"}, "dlq.restore": {"job_id", "by"},
 		"dlq.jobs": {"job_id", "max", "from"}, "stream.list": {"max"}, "stream.replay": {"max", "dry_run", "ids", "by"},
 		"task.get": {"id"}, "task.cancel": {"id", "by"}, "task.retry": {"id", "filter", "max", "rate", "canary", "dry_run", "plan_id", "by"},
+		"chaos.set": {"target", "fault", "rate", "times", "latency", "for", "by"}, "chaos.clear": {"target", "by"}, "chaos.status": nil,
 	}
 	got := map[string][]string{}
 	for name, c := range commands {
@@ -63,7 +65,7 @@ func TestUnknownFields(t *testing.T) {
 		for name, c := range commands {
 			for _, field := range []string{"x", "Queue", "force", strings.Repeat("z", 500), "", "ok", "\u017f"} {
 				got := f.refused(fmt.Sprintf(`{"command":%q,%q:1}`, name, field), CodeUnknownField)
-				if want := fmt.Sprintf("%s has no field %q: it has %s", name, task.CleanText(field, 64), strings.Join(c.fields, ", ")); got != want {
+				if want := fmt.Sprintf("%s has no field %q: it has %s", name, task.CleanText(field, 64), known(c.fields)); got != want {
 					f.Errorf("%s: %s, want %s", name, got, want)
 				}
 			}
@@ -103,7 +105,7 @@ func TestWrongTypes(t *testing.T) {
 					wrong = []string{`1`, `"x"`, `[]`, `true`, `{"max":1}`}
 				case "ids":
 					wrong = []string{`1`, `"x"`, `{}`, `[1]`, `[[]]`, `[{}]`, `true`}
-				case "max", "canary", "from":
+				case "max", "canary", "from", "times":
 					wrong = []string{`"1"`, `1.5`, `1e30`, `[]`, `{}`, `true`, huge, "-" + huge, `9223372036854775808`}
 				case "rate":
 					wrong = []string{`"1"`, `1e999`, `-1e999`, `[]`, `true`, huge}
@@ -133,6 +135,8 @@ func TestNulls(t *testing.T) {
 		f.ok(`{"command":"dlq.purge","queue":null,"filter":null,"confirm":"tasks","job_id":null,"max":null,"dry_run":null,"by":null}`)
 		f.ok(`{"command":"stream.list","max":null}`)
 		f.ok(`{"command":"stream.replay","max":null,"dry_run":null,"ids":null,"by":null}`)
+		f.ok(`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"rate":null,"latency":null,"for":null,"by":null}`)
+		f.ok(`{"command":"chaos.clear","target":null,"by":null}`)
 	})
 }
 
@@ -235,6 +239,7 @@ func TestDescribe(t *testing.T) {
 		{redrive.ErrUnsupported, CodeUnsupported, "not supported"},
 		{redrive.ErrNotRetryable, CodeNotRetryable, "the task cannot be retried"},
 		{redrive.ErrDeadline, CodeDeadline, "the deadline has passed"},
+		{fmt.Errorf("%w: f", chaos.ErrInvalid), CodeInvalid, "invalid fault: f"},
 		{fmt.Errorf("task x: %w", tasktable.ErrNotFound), CodeNotFound, "task x: no such task"},
 		{fmt.Errorf("task x: %w", tasktable.ErrFinished), CodeFinished, "task x: the task has finished"},
 		{said, CodeUnavailable, unavailable},

@@ -1,10 +1,10 @@
 // Package admin is the function for operators: dead letters and their replay,
-// tasks of any tenant, records of streams, and the audit trail. It takes one
-// JSON object with a command and its fields, and answers
+// tasks of any tenant, records of streams, the audit trail, and faults that are
+// injected. It takes one JSON object with a command and its fields, and answers
 //
 //	{"ok":true, …}
 //	{"ok":false,"code":"…","message":"…"}
 //
-// What it does is in pkg/redrive and pkg/rescue; here is their JSON form.
-// Nothing internal (ARNs, table names, AWS's own texts) is in an answer.
+// What it does is in pkg/redrive, pkg/rescue and pkg/chaos; here is their JSON
+// form. Nothing internal (ARNs, table names, AWS's own texts) is in an answer.
 package admin

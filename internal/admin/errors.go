@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -28,6 +29,7 @@ const (
 	CodeDeadline       = "deadline_passed"
 	CodeNotRetryable   = "not_retryable"
 	CodeFinished       = "task_finished"
+	CodeChaosDisabled  = "chaos_disabled"
 	CodeUnavailable    = "unavailable"
 )
 
@@ -54,6 +56,7 @@ var codes = []struct {
 	{redrive.ErrUnsupported, CodeUnsupported},
 	{redrive.ErrNotRetryable, CodeNotRetryable},
 	{redrive.ErrDeadline, CodeDeadline},
+	{chaos.ErrInvalid, CodeInvalid},
 	{tasktable.ErrNotFound, CodeNotFound},
 	{tasktable.ErrFinished, CodeFinished},
 }

@@ -53,6 +53,11 @@ var scenarios = map[string]func(f *fixture, ids []string) (payloads []string){
 	"retry plan": func(*fixture, []string) []string {
 		return []string{`{"command":"task.retry","filter":{},"dry_run":true}`}
 	},
+	"chaos": func(*fixture, []string) []string {
+		return []string{
+			`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":1}`, `{"command":"chaos.status"}`, `{"command":"chaos.clear"}`,
+		}
+	},
 	"follow": func(f *fixture, _ []string) []string {
 		f.ok(`{"command":"dlq.replay","filter":{"error_contains":"503"}}`)
 		f.work()

@@ -23,6 +23,7 @@ import (
 
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
+	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -60,6 +61,7 @@ type fixture struct {
 	control *archivetest.Table
 	bucket  *archivetest.Bucket
 	streams *fakeStreams
+	chaos   *Chaos
 	calls   *fakeFunctions
 	mover   *fakeMover
 	kept    *archive.Archive
@@ -94,6 +96,7 @@ func newFixture(t *testing.T) *fixture {
 		streams: &fakeStreams{}, calls: &fakeFunctions{}, mover: &fakeMover{}, broken: map[string]error{}, timeout: 5 * time.Minute,
 	}
 	f.table = tasktable.New(f.db, tasksTable, nil)
+	f.chaos = &Chaos{Faults: chaos.NewStore(f.control, controlTable), Targets: []chaos.Target{"saga.BookFlight", "saga.CancelHotel"}}
 	f.kept = archive.New(f.control, controlTable, f.bucket, bucketName, nil)
 	source := workqueuetest.QueueOptions{Visibility: 750 * time.Second, MaxReceives: 3, DeadLetter: deadQueue}
 	open := func(name string, o workqueuetest.QueueOptions) *workqueue.Inbox {
@@ -224,7 +227,7 @@ func (f *fixture) holds(name string, want int) {
 }
 
 func (f *fixture) admin() *Admin {
-	return &Admin{Table: f.table, Redrive: redrive.New(f.control, controlTable, f.sources, &f.opts), Streams: f.streams}
+	return &Admin{Table: f.table, Redrive: redrive.New(f.control, controlTable, f.sources, &f.opts), Streams: f.streams, Chaos: f.chaos}
 }
 
 // invoke calls the function as Lambda does.

@@ -34,6 +34,8 @@ func FuzzHandle(f *testing.F) {
 		`{"command":"job.follow","job_id":"PLAN1","hop":0}`, `{"command":"job.follow"}`, `{"command":"dlq.jobs","job_id":"PURGE1","max":3,"from":1}`,
 		`{"command":"dlq.purge","confirm":"tasks","job_id":"PURGE1"}`, `{"command":"dlq.purge","confirm":"tasks","job_id":"PLAN1","filter":{"type":"x"}}`,
 		`{"command":"dlq.list","filter":{"ids":[],"error_contains":"` + strings.Repeat("<", 300) + `"}}`, `{"command":"dlq.status"} {}`, `null`, `[]`, ``, "\xff",
+		`{"command":"chaos.set","target":"saga.BookFlight","fault":"latency","rate":0.5,"latency":"1s","for":"1m","by":"me"}`,
+		`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":-1}`, `{"command":"chaos.clear","target":"sqs"}`,
 		`{"command":"dlq.status","command":"dlq.list"}`, `{"\u0063ommand":"dlq.status"}`, `{"command":"` + strings.Repeat("x", 3000) + `"}`,
 	} {
 		f.Add([]byte(payload))

@@ -12,7 +12,7 @@ import (
 
 func TestHandlers(t *testing.T) {
 	t.Parallel()
-	mux := app.Handlers(webhook.New(nil, nil))
+	mux := app.Handlers(app.Checks())
 	if !slices.Contains(mux.Types(), webhook.Type) {
 		t.Fatalf("types %v", mux.Types())
 	}

@@ -60,8 +60,12 @@ func (c *Checkout) Build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	steps, err := filepath.Glob(c.path("functions", "*", "*", "main.go"))
+	if err != nil {
+		return err
+	}
 	environ := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+buildFlags(c.tags), "AWS_DEFAULT_REGION="+region)
-	return c.progress.step(fmt.Sprintf("building %d functions", len(mains)), func() error {
+	return c.progress.step(fmt.Sprintf("building %d functions", len(mains)+len(steps)), func() error {
 		err := c.sam(ctx, environ, "build", "--build-dir", c.buildDir,
 			"--parameter-overrides", "Architecture="+architecture())
 		if err != nil && ctx.Err() == nil {

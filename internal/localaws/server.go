@@ -105,6 +105,7 @@ func (c *Checkout) launch(ctx context.Context, port int, server Server, tied boo
 		"BIND_HOST=127.0.0.1",
 		"MINISTACK_HOST=127.0.0.1", // in the queue URLs it hands out
 		"IOT_MTLS_ENABLED=0",       // would listen on every address
+		"SFN_WAIT_SCALE=0.1",       // of the waits between the retries of a state machine
 		"AUTH=" + strconv.FormatBool(server.Auth),
 	}
 	cmd.Stdout, cmd.Stderr = log, log

@@ -30,6 +30,7 @@
 //	RetryAfter(d, err)       the same, but not before d has passed
 //	Permanent(err)           failed now; no more attempts, no dead letter
 //	ErrDeferred              someone else completes the task
+//	ErrYield                 goes on from its checkpoint in another invocation, at once and as the same attempt
 //
 // # Errors
 //

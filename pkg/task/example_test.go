@@ -125,7 +125,9 @@ func (printed) Progress(_ context.Context, a task.Advance) error {
 	return nil
 }
 
-func (printed) Checkpoint(context.Context, json.RawMessage) error { return task.ErrCanceled }
+func (printed) Checkpoint(context.Context, json.RawMessage, *task.Advance) error {
+	return task.ErrCanceled
+}
 
 // Callers see how far a long handler has come; a checkpoint is where it learns
 // that it should stop.
@@ -251,4 +253,35 @@ func ExampleLegalType() {
 	// true false
 	// true false
 	// true false
+}
+
+// Work that may take longer than its function yields: it goes on from its
+// checkpoint in the next invocation, without using up an attempt.
+func ExampleTimeLeft() {
+	index := func(ctx context.Context, _ struct{}) (int, error) {
+		var page int
+		if _, err := task.Restore(ctx, &page); err != nil {
+			return 0, err
+		}
+		for ; page < 3; page++ {
+			// Read and index a page here. Then:
+			if err := task.CheckpointAt(ctx, page+1, task.Advance{Done: int64(page) + 1, Total: 3}); err != nil {
+				return page, err
+			}
+			if task.TimeLeft(ctx) < 2*time.Second {
+				return page, task.ErrYield
+			}
+		}
+		return page, nil
+	}
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err := index(ctx, struct{}{})
+	fmt.Println(err)
+	pages, err := index(context.Background(), struct{}{})
+	fmt.Println(pages, err)
+	// Output:
+	// the work goes on from its checkpoint
+	// 3 <nil>
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 )
@@ -17,9 +18,10 @@ type Reporter interface {
 	// Progress stores how far the task has come and renews its lease and the
 	// visibility timeout of its message.
 	Progress(ctx context.Context, a Advance) error
-	// Checkpoint stores state for the next attempt, renews lease and
-	// visibility, and returns [ErrCanceled] when a cancel was requested.
-	Checkpoint(ctx context.Context, state json.RawMessage) error
+	// Checkpoint stores state for the next attempt, and how far the task has
+	// come unless a is nil. It renews lease and visibility, and returns
+	// [ErrCanceled] when a cancel was requested.
+	Checkpoint(ctx context.Context, state json.RawMessage, a *Advance) error
 }
 
 // Execution is one attempt at a task, as its handler sees it.
@@ -28,7 +30,7 @@ type Execution struct {
 	Type        string
 	Tenant      string
 	Run         int // 1, raised by every replay
-	Attempt     int // 1 for the first attempt of a run
+	Attempt     int // 1 for the first attempt of a run, and the same again after [ErrYield]
 	MaxAttempts int
 	CreatedAt   time.Time
 	Deadline    time.Time
@@ -82,21 +84,41 @@ const maxNote = 120
 // write; report a few times a minute, not per item. [ErrLeaseLost] means that
 // another worker owns the task: stop.
 func Progress(ctx context.Context, done, total int64, note string) error {
-	if done < 0 || total < 0 {
-		return Permanent(fmt.Errorf("progress of %d out of %d: neither may be negative", done, total))
+	a := Advance{Done: done, Total: total, Note: note}
+	if err := a.clean(); err != nil {
+		return err
 	}
 	e := Current(ctx)
 	if e.Reporter == nil {
 		return nil
 	}
-	return e.Reporter.Progress(ctx, Advance{Done: done, Total: total, Note: CleanText(note, maxNote)})
+	return e.Reporter.Progress(ctx, a)
+}
+
+// clean makes an advance fit to be stored.
+func (a *Advance) clean() error {
+	if a.Done < 0 || a.Total < 0 {
+		return Permanent(fmt.Errorf("progress of %d out of %d: neither may be negative", a.Done, a.Total))
+	}
+	a.Note = CleanText(a.Note, maxNote)
+	return nil
 }
 
 // Checkpoint stores state, as JSON of at most [MaxState] bytes, for the next
 // attempt to [Restore], and renews the lease as [Progress] does. It returns
 // [ErrCanceled] when a cancel was requested and [ErrLeaseLost] when another
 // worker owns the task; the handler returns either as it is.
-func Checkpoint(ctx context.Context, state any) error {
+func Checkpoint(ctx context.Context, state any) error { return checkpoint(ctx, state, nil) }
+
+// CheckpointAt is [Checkpoint] and [Progress] in one write.
+func CheckpointAt(ctx context.Context, state any, a Advance) error {
+	if err := a.clean(); err != nil {
+		return err
+	}
+	return checkpoint(ctx, state, &a)
+}
+
+func checkpoint(ctx context.Context, state any, a *Advance) error {
 	raw, err := json.Marshal(state)
 	if err != nil {
 		return Permanent(fmt.Errorf("checkpoint: %w", err))
@@ -108,7 +130,23 @@ func Checkpoint(ctx context.Context, state any) error {
 	if e.Reporter == nil {
 		return nil
 	}
-	return e.Reporter.Checkpoint(ctx, raw)
+	return e.Reporter.Checkpoint(ctx, raw, a)
+}
+
+// TimeLeft is how long a handler may still work. Its context ends early enough
+// that the worker can settle the task before the function's time-out, so work
+// that takes longer stores a [Checkpoint] and returns [ErrYield] while there is
+// some time left. It is not positive once ctx has ended, and the largest
+// duration if ctx never ends by itself.
+func TimeLeft(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return 0
+	}
+	end, ok := ctx.Deadline()
+	if !ok {
+		return math.MaxInt64
+	}
+	return time.Until(end)
 }
 
 // Restore reads the last checkpoint into state and reports whether there was

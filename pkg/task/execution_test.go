@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -25,7 +28,10 @@ func (n *notebook) Progress(_ context.Context, a task.Advance) error {
 	return n.err
 }
 
-func (n *notebook) Checkpoint(_ context.Context, state json.RawMessage) error {
+func (n *notebook) Checkpoint(_ context.Context, state json.RawMessage, a *task.Advance) error {
+	if a != nil {
+		n.progress = append(n.progress, *a)
+	}
 	n.states = append(n.states, string(state))
 	return n.err
 }
@@ -97,6 +103,49 @@ func TestProgress(t *testing.T) {
 	if err := task.Progress(ctx, 1, 1, ""); !errors.Is(err, task.ErrLeaseLost) {
 		t.Errorf("Progress = %v, want the reporter's error", err)
 	}
+}
+
+func TestCheckpointAt(t *testing.T) {
+	t.Parallel()
+	n := &notebook{}
+	ctx := task.NewContext(t.Context(), &task.Execution{ID: "a", Reporter: n})
+	if err := task.CheckpointAt(ctx, 7, task.Advance{Done: 3, Note: "three\x00"}); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(n, &notebook{progress: []task.Advance{{Done: 3, Note: "three\ufffd"}}, states: []string{"7"}}, cmp.AllowUnexported(notebook{})); d != "" {
+		t.Errorf("reported (-got +want):\n%s", d)
+	}
+	for _, err := range []error{
+		task.CheckpointAt(ctx, 8, task.Advance{Done: -1}),
+		task.CheckpointAt(ctx, strings.Repeat("x", task.MaxState), task.Advance{}),
+	} {
+		if !task.IsPermanent(err) {
+			t.Errorf("CheckpointAt = %v, want a permanent error", err)
+		}
+	}
+	if len(n.states) != 1 {
+		t.Errorf("what is refused was reported: %q", n.states)
+	}
+	if err := task.CheckpointAt(t.Context(), 7, task.Advance{}); err != nil {
+		t.Errorf("outside of a handler: %v", err)
+	}
+}
+
+func TestTimeLeft(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		if left := task.TimeLeft(t.Context()); left != math.MaxInt64 {
+			t.Errorf("without a deadline: %v", left)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		time.Sleep(20 * time.Second)
+		if left := task.TimeLeft(ctx); left != 40*time.Second {
+			t.Errorf("after 20 s of a minute: %v", left)
+		}
+		if cancel(); task.TimeLeft(ctx) > 0 {
+			t.Errorf("canceled: %v", task.TimeLeft(ctx))
+		}
+	})
 }
 
 func TestCheckpoint(t *testing.T) {

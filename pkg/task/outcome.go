@@ -11,6 +11,14 @@ import (
 // example a state machine that it started. The task stays running.
 var ErrDeferred = errors.New("completion is deferred")
 
+// ErrYield is returned by a handler whose work goes on from its checkpoint in
+// another invocation, for example because the time of this one runs out (see
+// [TimeLeft]). That is at once and no attempt, so a task may yield as often as
+// it needs to until its deadline, if its checkpoint is another one than it
+// began with. A handler that yields without such a checkpoint has failed with
+// [CodeNoProgress], and is retried as after any other error.
+var ErrYield = errors.New("the work goes on from its checkpoint")
+
 // ErrCanceled is returned by [Checkpoint] when a cancel was requested. The
 // handler returns it, and the task becomes canceled.
 var ErrCanceled = errors.New("the task was canceled")
@@ -28,6 +36,7 @@ const (
 	CodePanic        = "panic"
 	CodeTimeout      = "timeout"     // the handler reached its deadline
 	CodeWorkerLost   = "worker_lost" // the worker vanished in every attempt
+	CodeNoProgress   = "no_progress" // the handler yielded and left no newer checkpoint
 )
 
 type permanentError struct{ error }

@@ -31,7 +31,7 @@ func TestOutcomesThroughWrapping(t *testing.T) {
 		if d, ok := task.RetryDelay(err); !ok || d != time.Minute || !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: RetryDelay(%v) = %s, %t", name, err, d, ok)
 		}
-		for _, sentinel := range []error{task.ErrDeferred, task.ErrCanceled, task.ErrLeaseLost} {
+		for _, sentinel := range []error{task.ErrDeferred, task.ErrYield, task.ErrCanceled, task.ErrLeaseLost} {
 			if !errors.Is(wrap(sentinel), sentinel) {
 				t.Errorf("%s: %v is not found", name, sentinel)
 			}
@@ -54,7 +54,7 @@ func TestOutcomesOfNothing(t *testing.T) {
 	if d, ok := task.RetryDelay(task.RetryAfter(-time.Second, nil)); !ok || d != 0 {
 		t.Errorf("a negative delay = %s, %t; want 0", d, ok)
 	}
-	for _, err := range []error{nil, io.EOF, task.ErrDeferred} {
+	for _, err := range []error{nil, io.EOF, task.ErrDeferred, task.ErrYield} {
 		if _, ok := task.RetryDelay(err); ok || task.IsPermanent(err) {
 			t.Errorf("%v asks for something", err)
 		}

@@ -7,7 +7,8 @@ type Status string
 
 // The states of a task.
 const (
-	// Queued waits for a worker: never begun, between two attempts, or replayed.
+	// Queued waits for a worker: never begun, yielded, between two attempts, or
+	// replayed.
 	Queued Status = "queued"
 	// Running is leased by a worker, or deferred to somebody else.
 	Running Status = "running"

@@ -16,6 +16,9 @@ const (
 	CauseDefer Cause = "defer"
 	// CauseRelease is a worker that hands the task back without beginning it.
 	CauseRelease Cause = "release"
+	// CauseYield is a handler whose work goes on from its checkpoint in another
+	// invocation, no attempt counted.
+	CauseYield Cause = "yield"
 	// CauseRetry is an attempt that failed while others are left.
 	CauseRetry Cause = "retry"
 	// CauseSucceed is a handler's result.
@@ -49,6 +52,7 @@ var transitions = []Transition{
 	{Queued, Expired, CauseExpire},
 
 	{Running, Queued, CauseRelease},
+	{Running, Queued, CauseYield},
 	{Running, Queued, CauseRetry},
 	{Running, Queued, CauseReplay},
 	{Running, Running, CauseClaim},

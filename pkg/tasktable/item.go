@@ -38,6 +38,7 @@ const (
 	attrCallbackURL = "callback_url"     // absent when there is none
 	attrHistory     = "history"          // absent when no attempt of this run has failed
 	attrPlanID      = "plan_id"          // present only when this run is a plan's replay
+	attrMark        = "mark"             // present only when whoever completes a deferred task left one
 
 	// Only what is failed or dead-lettered has these.
 	attrFailure      = "failure"
@@ -96,7 +97,7 @@ func parseRow(it item) *Row {
 		Deadline: number(it, attrDeadline), StartedAt: number(it, attrStartedAt), FinishedAt: number(it, attrFinishedAt),
 		Input: raw(it, attrInput), InputRef: text(it, attrInputRef), Result: raw(it, attrResult),
 		ResultRef: text(it, attrResultRef), State: raw(it, attrState), CancelRequested: it[attrCancel] != nil,
-		CallbackURL: text(it, attrCallbackURL), PlanID: text(it, attrPlanID), Report: raw(it, attrFailure),
+		CallbackURL: text(it, attrCallbackURL), PlanID: text(it, attrPlanID), Mark: text(it, attrMark), Report: raw(it, attrFailure),
 		size: itemSize(it),
 	}
 	r.Fingerprint, _ = parseFailureKey(text(it, attrFailureKey))

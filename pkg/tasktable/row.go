@@ -40,6 +40,7 @@ type Row struct {
 	CallbackURL     string         // where to tell the end of the task; empty without one
 	History         []task.Attempt // the latest failed attempts of this run, at most 10
 	PlanID          string         // of the replay that this run is; empty if it is none's
+	Mark            string         // of whoever completes the deferred task, see [ExternalMark]
 
 	// What a failed or dead-lettered task has beside its error, if it was
 	// settled with [Settlement.Explained].

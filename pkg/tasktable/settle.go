@@ -17,8 +17,8 @@ import (
 )
 
 // Settlement is how a claim ends. Make one with [Succeed], [Fail], [Retry],
-// [DeadLetter], [Cancel], [Expired], [Release] or [Defer]. All but Expired and
-// Release count an attempt, unless it was charged before.
+// [DeadLetter], [Cancel], [Expired], [Release], [Yield] or [Defer]. All but
+// Expired, Release and Yield count an attempt, unless it was charged before.
 type Settlement struct {
 	row         *Row
 	at          time.Time
@@ -128,6 +128,16 @@ func Release(r *Row) Settlement {
 	return s
 }
 
+// Yield queues a task that goes on from its checkpoint: it may be claimed again
+// at once, and no attempt is counted, not even one that was charged. It becomes
+// canceled instead, if that was requested. Its worker is alive, so unlike
+// [Release] it takes the mark of one that vanished before off the row.
+func Yield(r *Row) Settlement {
+	s := settlement(r, task.Queued).Uncounted()
+	s.claimableAt, s.unlessCanceled = 0, true
+	return s
+}
+
 // Defer keeps the task running until somebody else completes it.
 func Defer(r *Row) Settlement { return settlement(r, task.Running) }
 
@@ -216,16 +226,10 @@ func (t *Table) settleStatement(ctx context.Context, s *Settlement) (statement, 
 		set = append(set, assignment{attrAttempts, num(s.attempts)})
 	}
 	if s.to.Finished() {
-		kept := t.opts.Retention
-		expires := s.at.Add(kept)
-		if listed(s.to) {
-			// As long as a dead letter can be replayed, and then up to its end.
-			expires = s.at.Add(max(kept, minFailedRetention))
-			if due := time.UnixMilli(s.row.Deadline).Add(kept); due.After(expires) {
-				expires = due
-			}
-		}
-		set = append(set, assignment{attrFinishedAt, num(s.at.UnixMilli())}, assignment{attrExpiresAt, num(expires.Unix())})
+		set = append(set, assignment{attrFinishedAt, num(s.at.UnixMilli())})
+	}
+	if s.to.Finished() || s.to == task.Running {
+		set = append(set, assignment{attrExpiresAt, num(t.expiry(s).Unix())})
 	}
 	if s.failure != nil {
 		set = append(set, assignment{attrError, str(toJSON(s.failure))})
@@ -247,6 +251,21 @@ func (t *Table) settleStatement(ctx context.Context, s *Settlement) (statement, 
 		set = append(set, a)
 	}
 	return t.fencedStatement(s, set, time.Now()), nil
+}
+
+// expiry is until when the row is kept. That of a deferred task has to do for
+// its end as well: whoever writes that does not know how long rows are kept.
+func (t *Table) expiry(s *Settlement) time.Time {
+	kept := t.opts.Retention
+	if !listed(s.to) && s.to != task.Running {
+		return s.at.Add(kept)
+	}
+	// As long as a dead letter can be replayed, and then up to its end.
+	expires := s.at.Add(max(kept, minFailedRetention))
+	if due := time.UnixMilli(s.row.Deadline).Add(kept); due.After(expires) {
+		expires = due
+	}
+	return expires
 }
 
 // placeResult decides where a result goes: the row, or an item of its own,

@@ -21,7 +21,9 @@
 //   - otherwise its handler runs, and what it returns decides (package task).
 //
 // A message goes round a bounded number of times ([workqueue.MaxHops]). When
-// it cannot be handed back any more, it becomes a dead letter that says so.
+// it cannot be handed back any more, it becomes a dead letter that says so. Only
+// a handler that yields with a newer checkpoint gets a new message, as often as
+// it needs to before its deadline.
 //
 // # Time
 //

@@ -14,13 +14,15 @@ import (
 // counts for SQS, so a message that was received half as often as the redrive
 // policy allows is replaced by a fresh copy: being handed back never makes a
 // dead letter. One that has used up its hops stays, and has the other half of
-// its receives left; only a message that nobody can read is rejected then.
+// its receives left; only a message that nobody can read is rejected then. The
+// message of a task that yielded is always replaced, by one with all its hops:
+// the checkpoint bounds how often.
 func (s *shift) handBack(ctx context.Context, jobs []*job) {
 	ctx, cancel := s.closing(ctx)
 	defer cancel()
 	var worn []*job
 	for _, j := range jobs {
-		if j.fate == returning && s.worn(j) {
+		if j.fate == returning && (j.anew || s.worn(j)) {
 			worn = append(worn, j)
 		}
 	}
@@ -71,7 +73,7 @@ func (s *shift) moveTo(ctx context.Context, queue Queue, jobs []*job) (stuck []*
 	var copies []workqueue.Outgoing
 	var moving []*job
 	for _, j := range jobs {
-		out, err := workqueue.Copy(j.rec)
+		out, err := j.copy()
 		if err != nil {
 			stuck = append(stuck, j)
 			continue

@@ -25,12 +25,14 @@ type job struct {
 	row  *tasktable.Row // once claimed
 	fate fate
 	at   time.Time // when it comes back
+	anew bool      // it comes back as a new message, with all its hops
 
 	refusal string // why the message cannot be read
 
 	// The ledger's; ledger.mu must be held.
 	begun      bool // the handler has run, or is running
 	cancelSeen bool // a checkpoint told the handler that a cancel was requested
+	advanced   bool // its latest checkpoint is another one than the handler began with
 	over       bool // there is a verdict
 }
 
@@ -38,6 +40,20 @@ func (j *job) ack() { j.fate = acknowledged }
 
 // back lets the message come back after a while.
 func (j *job) back(after time.Duration) { j.fate, j.at = returning, time.Now().Add(after) }
+
+// again lets the message come back at once, sent anew.
+func (j *job) again() {
+	j.back(0)
+	j.anew = true
+}
+
+// copy is the message to send in the place of the received one.
+func (j *job) copy() (workqueue.Outgoing, error) {
+	if j.anew {
+		return workqueue.Onward(j.rec), nil
+	}
+	return workqueue.Copy(j.rec)
+}
 
 // backAt lets the message come back at an instant in milliseconds.
 func (j *job) backAt(ms int64) { j.fate, j.at = returning, time.UnixMilli(ms) }

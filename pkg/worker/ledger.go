@@ -1,7 +1,9 @@
 package worker
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"sync"
 	"time"
 )
@@ -29,7 +31,7 @@ func (l *ledger) add(ctx context.Context, v verdict) {
 	if j.over {
 		return
 	}
-	j.over, v.begun, v.canceled = true, j.begun, j.cancelSeen
+	j.over, v.begun, v.canceled, v.advanced = true, j.begun, j.cancelSeen, j.advanced
 	if v.step == byOutcome && !v.begun {
 		v.step = release // whatever went wrong, it was not the task's handler
 	}
@@ -68,6 +70,13 @@ func (l *ledger) sawCancel(j *job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	j.cancelSeen = true
+}
+
+// sawCheckpoint notes that a handler's checkpoint is in the table.
+func (l *ledger) sawCheckpoint(j *job, state json.RawMessage) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j.advanced = !bytes.Equal(state, j.row.State)
 }
 
 // close settles what is pending and waits for settlements under way. The

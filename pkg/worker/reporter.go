@@ -24,11 +24,12 @@ func (r reporter) Progress(ctx context.Context, a task.Advance) error {
 	return err
 }
 
-func (r reporter) Checkpoint(ctx context.Context, state json.RawMessage) error {
-	row, err := r.renew(ctx, tasktable.Renewal{State: state})
+func (r reporter) Checkpoint(ctx context.Context, state json.RawMessage, a *task.Advance) error {
+	row, err := r.renew(ctx, tasktable.Renewal{State: state, Progress: a})
 	if err != nil {
 		return err
 	}
+	r.s.ledger.sawCheckpoint(r.j, state)
 	if row.CancelRequested {
 		r.s.ledger.sawCancel(r.j)
 		return task.ErrCanceled

@@ -114,6 +114,9 @@ func (s *shift) settled(ctx context.Context, v *verdict, st tasktable.Settlement
 	case r.Status != task.Queued:
 		s.log.DebugContext(ctx, "task settled", id, slog.String("status", string(r.Status)))
 		j.ack()
+	case v.step == yield:
+		s.log.DebugContext(ctx, "task goes on in another invocation", id)
+		j.again()
 	default:
 		j.back(max(st.Wait(), v.wait))
 		return s.fresh && v.attempts() >= s.w.opts.BacklogFailures

@@ -24,6 +24,7 @@ type verdict struct {
 	// Filled in by the ledger.
 	begun    bool // the handler was called: this is an attempt
 	canceled bool // the handler has seen that a cancel was requested
+	advanced bool // the handler has left a newer checkpoint than it began with
 
 	// Filled in by explain, of a failure for good: how it is written to the
 	// table, and the record of it that the row and the dead letter carry.
@@ -42,6 +43,7 @@ const (
 	cancelTask step = "cancel"  // as was requested
 	expireTask step = "expire"  // its deadline passed before it began
 	fail       step = "fail"    // for good, no dead letter
+	yield      step = "yield"   // goes on from its checkpoint, no attempt
 	retry      step = "retry"   // later
 	release    step = "release" // not begun: for anybody to begin, no attempt
 	bury       step = "bury"    // its attempts are used up: dead letter
@@ -69,8 +71,14 @@ func (s *shift) decide(v *verdict) {
 	}
 }
 
+var errNoProgress = task.Code(task.CodeNoProgress, errors.New("the handler yielded and left no newer checkpoint"))
+
 // stepAfter is what a handler's outcome means.
 func (s *shift) stepAfter(v *verdict) step {
+	yielded := errors.Is(v.err, task.ErrYield)
+	if yielded && !v.advanced {
+		v.err = errNoProgress // else it could yield for ever
+	}
 	switch {
 	case v.err == nil:
 		return succeed
@@ -80,6 +88,8 @@ func (s *shift) stepAfter(v *verdict) step {
 		return drop
 	case v.canceled:
 		return cancelTask
+	case yielded && v.advanced:
+		return yield
 	case task.IsPermanent(v.err):
 		return fail
 	case v.job.row.Counted() >= s.w.opts.MaxAttempts:
@@ -143,6 +153,8 @@ func (s *shift) settlement(v *verdict) (st tasktable.Settlement) {
 		return tasktable.Expired(r)
 	case release:
 		return tasktable.Release(r)
+	case yield:
+		return tasktable.Yield(r)
 	case fail, bury:
 		return v.failed
 	case cancelTask:

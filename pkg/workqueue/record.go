@@ -36,17 +36,28 @@ func Copy(rec *event.SQSMessage) (Outgoing, error) {
 	if hops >= MaxHops {
 		return Outgoing{}, fmt.Errorf("%w: %d times", ErrTooManyHops, hops)
 	}
-	out := Outgoing{
-		Body:       rec.Body,
-		Attributes: attributesOf(rec),
-		Group:      groupOf(rec),
-		Trace:      rec.TraceHeader,
-	}
+	out := again(rec)
 	out.Attributes[AttrHops] = numberValue(hops + 1)
 	if err := out.check(MaxBytes); err != nil {
 		return Outgoing{}, fmt.Errorf("copy the message %s: %w", rec.MessageID, err)
 	}
 	return out, nil
+}
+
+// Onward returns a received message to be sent anew for a task that goes on
+// from its checkpoint: as [Copy] does, but with all its hops again. Nothing
+// here bounds how often, so whoever sends it needs progress that ends.
+func Onward(rec *event.SQSMessage) Outgoing {
+	out := again(rec)
+	if _, counted := out.Attributes[AttrHops]; counted {
+		out.Attributes[AttrHops] = numberValue(0)
+	}
+	return out
+}
+
+// again is rec as it was sent.
+func again(rec *event.SQSMessage) Outgoing {
+	return Outgoing{Body: rec.Body, Attributes: attributesOf(rec), Group: groupOf(rec), Trace: rec.TraceHeader}
 }
 
 // attributesOf returns rec's message attributes as the SDK sends them.

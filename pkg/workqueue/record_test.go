@@ -92,6 +92,34 @@ func TestCopyRefusesWhatCannotBeSent(t *testing.T) {
 	}
 }
 
+// Sent onward it is the same message with all its hops, also where there is no
+// room to count them.
+func TestOnward(t *testing.T) {
+	t.Parallel()
+	rec := record(encode(t, example()))
+	with(rec, "hops", "Number=20")
+	with(rec, "bin", "Binary.gzip=\x00\xff")
+	out := workqueue.Onward(rec)
+	if out.Body != rec.Body || out.Group != rec.GroupID || out.Trace != rec.TraceHeader || out.Delay != 0 {
+		t.Errorf("got %+v", out)
+	}
+	want := plain(encode(t, example()).Attributes)
+	want["hops"], want["bin"] = "Number=0", "Binary.gzip=\x00\xff"
+	if diff := cmp.Diff(want, plain(out.Attributes)); diff != "" {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	if got := rec.Attribute("hops").String; got != "20" {
+		t.Errorf("the record itself was changed: hops %s", got)
+	}
+	rec.Attributes = nil
+	for i := range 10 {
+		with(rec, "a"+strconv.Itoa(i), "String=x")
+	}
+	if out := workqueue.Onward(rec); len(out.Attributes) != 10 || out.Attributes["hops"].StringValue != nil {
+		t.Errorf("without room: %v", plain(out.Attributes))
+	}
+}
+
 func TestCopyOfABareRecord(t *testing.T) {
 	t.Parallel()
 	out, err := workqueue.Copy(&event.SQSMessage{Body: "x"})

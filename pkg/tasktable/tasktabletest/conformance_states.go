@@ -105,7 +105,7 @@ var changes = map[string]map[string]task.Status{
 // ofTheHolder is what a worker may do while nobody took its task over.
 var ofTheHolder = map[string]task.Status{
 	"renew": task.Running, "charge": task.Running, "rerun": task.Running, "succeed": task.Succeeded, "fail": task.Failed,
-	"dead letter": task.DeadLettered, "worker lost": task.DeadLettered, "retry": task.Queued, "release": task.Queued,
+	"dead letter": task.DeadLettered, "worker lost": task.DeadLettered, "retry": task.Queued, "release": task.Queued, "yield": task.Queued,
 	"expired": task.Expired, "cancel": task.Canceled,
 }
 

@@ -53,6 +53,7 @@ var scenes = map[string]scene{
 	"permanent":                   {build: each(2, permanent)},
 	"deferred":                    {build: each(2, deferral)},
 	"checkpoints":                 {build: each(2, checkpoint)},
+	"yields":                      {build: each(2, yield)},
 	"last attempts":               {opts: onlyAttempt(worldOptions{}), build: each(3, fail)},
 	"time-out":                    {build: each(2, deaf, succeed)},
 	"progress after the time-out": {build: each(1, ghost, succeed)},
@@ -66,6 +67,11 @@ var scenes = map[string]scene{
 		each(1, crash)(w)
 		w.vanished()
 		time.Sleep(visibility)
+		w.vanished()
+		time.Sleep(visibility)
+	}},
+	"vanished, then yields": {build: func(w *world) {
+		each(1, crash, yield)(w)
 		w.vanished()
 		time.Sleep(visibility)
 	}},
@@ -83,6 +89,7 @@ var scenes = map[string]scene{
 	}},
 	"canceled while it runs": {build: func(w *world) {
 		each(2, checkpoint)(w)
+		each(1, deafYield)(w)
 		w.accept(submission{script: []deed{slowFail}})
 		go func() {
 			time.Sleep(1500 * time.Millisecond)
@@ -384,7 +391,7 @@ func TestOtherwiseDecided(t *testing.T) {
 // Two workers are killed in turn, at any two points.
 func TestKilledTwice(t *testing.T) {
 	t.Parallel()
-	for name, script := range map[string][]deed{"results": {succeed}, "failures": {fail}, "a crash": {crash, succeed}, "checkpoints": {checkpoint}} {
+	for name, script := range map[string][]deed{"results": {succeed}, "failures": {fail}, "a crash": {crash, succeed}, "checkpoints": {checkpoint}, "yields": {yield}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for first := range 8 {

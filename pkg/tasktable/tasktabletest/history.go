@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
@@ -29,6 +30,9 @@ const (
 	Began Event = "began"
 	// Ended: the handler returned; with a Result if it succeeded.
 	Ended Event = "ended"
+	// Yielded: the handler is about to return [task.ErrYield], and its latest
+	// checkpoint is another one than it began with.
+	Yielded Event = "yielded"
 	// Stored: this Row is in the table.
 	Stored Event = "stored"
 	// Letter: a dead letter that carries this Run is in the dead-letter queue.
@@ -74,7 +78,7 @@ const (
 	BeginsLeased     Promise = "a handler begins only under a lease in force, before the deadline, once for each claim"
 	BeginsInItsRun   Promise = "no handler of a run begins after the run has ended"
 	MaximumHolds     Promise = "attempts never exceed the maximum"
-	BegunIsCharged   Promise = "an attempt is counted if and only if its handler began, or was about to when its worker vanished"
+	BegunIsCharged   Promise = "an attempt is counted if and only if its handler began and did not yield with a newer checkpoint, or was about to begin when its worker vanished"
 	VanishedIsMarked Promise = "a task whose worker vanished stays marked, and begins only once its attempt is counted"
 	OneResult        Promise = "a run has one result, and a handler of that run returned it"
 	LetterFirst      Promise = "a dead-lettered task has a dead letter with a newer run"
@@ -231,9 +235,11 @@ type charge struct {
 
 // claim is the current one; with every write only.
 type claim struct {
-	base    int // attempts before it
+	base    int    // attempts before it
+	state   string // checkpoint before it
 	charged bool
 	begun   bool
+	yielded bool   // says its handler
 	by      string // the worker under which it began
 	result  string // that this worker's handler returned
 }
@@ -287,6 +293,8 @@ func (h *History) Add(f Fact) {
 				b.claim.result = string(f.Result)
 			}
 		}
+	case Yielded:
+		b.claim.yielded = b.claim.yielded || f.By == b.claim.by
 	case Stored:
 		h.stored(b, f)
 	case Letter:
@@ -378,6 +386,14 @@ func (h *History) Tasks() []string {
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// goesOn reports whether a row that ends the claim counts no attempt because
+// the handler yielded with a newer checkpoint. One that was given up before it
+// yielded is counted.
+func (c *claim) goesOn(row *tasktable.Row) bool {
+	ended := row.Status == task.Queued || row.Status == task.Canceled
+	return c.yielded && ended && string(row.State) != c.state && row.Attempts == c.base
 }
 
 // task returns what is known about a task. mu must be held.

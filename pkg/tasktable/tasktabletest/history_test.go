@@ -105,6 +105,17 @@ func began(attempt int) tasktabletest.Fact {
 	return tasktabletest.Fact{What: tasktabletest.Began, By: "w", Run: 1, Attempt: attempt}
 }
 
+// yielded is the handler's word; the row under its claim has this checkpoint.
+func yielded(state string) story {
+	at := claimed(1, 0, 0)
+	inState(state)(at.Row)
+	return story{at, {What: tasktabletest.Yielded, By: "w", Run: 1}}
+}
+
+func inState(state string) func(*tasktable.Row) {
+	return func(r *tasktable.Row) { r.State = json.RawMessage(state) }
+}
+
 func returned(s string) tasktabletest.Fact {
 	return tasktabletest.Fact{What: tasktabletest.Ended, By: "w", Run: 1, Result: json.RawMessage(s)}
 }
@@ -137,9 +148,15 @@ var (
 func TestHistoryKept(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]story{
-		"succeeded":                  done,
-		"tried again":                queued.and(claimed(2, 1, 1), began(2), returned(`2`), ended(task.Succeeded, 2, 2, result(`2`), attempts(1))),
-		"handed back":                running.and(ended(task.Queued, 1, 0)),
+		"succeeded":                done,
+		"tried again":              queued.and(claimed(2, 1, 1), began(2), returned(`2`), ended(task.Succeeded, 2, 2, result(`2`), attempts(1))),
+		"handed back":              running.and(ended(task.Queued, 1, 0)),
+		"goes on":                  begun.and(yielded(`1`)...).and(ended(task.Queued, 1, 0, inState(`1`)), claimed(2, 1, 0), began(1)),
+		"yields, already given up": begun.and(yielded(`1`)...).and(ended(task.Queued, 1, 1, inState(`1`))),
+		"yields, canceled": begun.and(yielded(`1`)...).and(fact(tasktabletest.CancelAsked), withCancel(claimed(1, 0, 0)),
+			ended(task.Canceled, 1, 0, toCancel, inState(`1`))),
+		"worker lost, goes on": takenOver.and(claimed(2, 0, 1), began(1), tasktabletest.Fact{What: tasktabletest.Yielded, By: "w", Run: 1},
+			ended(task.Queued, 2, 0, inState(`1`)), claimed(3, 2, 0), began(1)),
 		"dead-lettered and replayed": buried.and(ended(task.Queued, 2, 0, inRun(2))),
 		"replayed for a plan":        replayed.and(asked(2, "p"), asked(2, "q")),
 		"listed, then replayed": begun.and(letter(2), ended(task.DeadLettered, 1, 1, listedAs("f")), asked(2, ""),
@@ -204,6 +221,15 @@ func TestHistoryBroken(t *testing.T) {
 		"counted, not begun":          {running.and(ended(task.Queued, 1, 1)), tasktabletest.BegunIsCharged, true},
 		"counted by the claim":        {fresh.and(claimed(1, 0, 1)), tasktabletest.BegunIsCharged, true},
 		"begun, not counted":          {begun.and(ended(task.Queued, 1, 0)), tasktabletest.BegunIsCharged, false},
+		"yields without a checkpoint": {begun.and(yielded(``)...).and(ended(task.Queued, 1, 0)), tasktabletest.BegunIsCharged, false},
+		"an older handler yields": {
+			begun.and(tasktabletest.Fact{What: tasktabletest.Yielded, By: "v", Run: 1}, ended(task.Queued, 1, 0, inState(`1`))),
+			tasktabletest.BegunIsCharged, false,
+		},
+		"yields, and keeps the mark": {takenOver.and(claimed(2, 0, 1), began(1), tasktabletest.Fact{What: tasktabletest.Yielded, By: "w", Run: 1},
+			ended(task.Queued, 2, 0, inState(`1`), func(r *tasktable.Row) { r.Settled = 0 })), tasktabletest.FencedWrite, false},
+		"yields though to be canceled": {begun.and(yielded(`1`)...).and(fact(tasktabletest.CancelAsked), withCancel(claimed(1, 0, 0)),
+			ended(task.Queued, 1, 0, toCancel, inState(`1`))), tasktabletest.CancelHolds, false},
 		"told another attempt":        {running.and(began(2)), tasktabletest.BegunIsCharged, false},
 		"charged though healthy":      {running.and(claimed(1, 0, 1)), tasktabletest.BegunIsCharged, true},
 		"charged twice":               {takenOver.and(claimed(2, 0, 1), claimed(2, 0, 2)), tasktabletest.BegunIsCharged, true},

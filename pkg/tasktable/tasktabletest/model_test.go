@@ -111,7 +111,7 @@ type way struct {
 	make     func(r *tasktable.Row, at time.Time) tasktable.Settlement
 	to       task.Status
 	counts   bool
-	yields   bool // to a cancel that was requested
+	givesWay bool // to a cancel that was requested
 	needs    bool // the lease to be in force
 	remember bool // a vanished worker
 }
@@ -120,17 +120,18 @@ var ways = map[string]way{
 	"succeed": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Succeed(r, []byte(`1`)) }, to: task.Succeeded, counts: true},
 	"fail": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement {
 		return tasktable.Fail(r, task.Failure{Code: "f"}).Explained("fingerprint", []byte(`{}`))
-	}, to: task.Failed, counts: true, yields: true},
+	}, to: task.Failed, counts: true, givesWay: true},
 	"dead letter": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement {
 		return tasktable.DeadLetter(r, task.Failure{Code: "d"}).Explained("fingerprint", []byte(`{}`))
-	}, to: task.DeadLettered, counts: true, yields: true},
+	}, to: task.DeadLettered, counts: true, givesWay: true},
 	"worker lost": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement {
 		return tasktable.DeadLetter(r, task.Failure{Code: "d"}).Uncounted()
-	}, to: task.DeadLettered, yields: true},
+	}, to: task.DeadLettered, givesWay: true},
 	"retry": {make: func(r *tasktable.Row, at time.Time) tasktable.Settlement {
 		return tasktable.Retry(r, task.Failure{Code: "r"}, at)
-	}, to: task.Queued, counts: true, yields: true},
+	}, to: task.Queued, counts: true, givesWay: true},
 	"release": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Release(r) }, to: task.Queued, remember: true},
+	"yield":   {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Yield(r) }, to: task.Queued, givesWay: true},
 	"defer":   {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Defer(r) }, to: task.Running, counts: true, needs: true},
 	"expired": {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Expired(r) }, to: task.Expired},
 	"cancel":  {make: func(r *tasktable.Row, _ time.Time) tasktable.Settlement { return tasktable.Cancel(r) }, to: task.Canceled, counts: true},
@@ -145,14 +146,14 @@ func (m *modelRow) settle(name string, r *tasktable.Row, now, at int64) (task.St
 		settled = r.Settled
 	}
 	if !m.held(r.Fence) {
-		stands := m.fence == r.Fence && m.settled == settled && (m.status == w.to || w.yields && m.status == task.Canceled)
+		stands := m.fence == r.Fence && m.settled == settled && (m.status == w.to || w.givesWay && m.status == task.Canceled)
 		return m.status, stands
 	}
 	if w.needs && m.claimableAt <= now {
 		return "", false
 	}
 	to := w.to
-	if w.yields && m.cancel {
+	if w.givesWay && m.cancel {
 		to, settled = task.Canceled, r.Fence
 	}
 	m.attempts = r.Attempts
@@ -163,7 +164,7 @@ func (m *modelRow) settle(name string, r *tasktable.Row, now, at int64) (task.St
 		m.attempts--
 	}
 	m.listed = to == task.Failed || to == task.DeadLettered && w.counts // the others are not explained
-	if to == w.to && w.yields && w.counts {
+	if to == w.to && w.givesWay && w.counts {
 		told := append(strings.Fields(m.history), strconv.Itoa(m.attempts))
 		m.history = strings.Join(told[max(0, len(told)-10):], " ")
 	}

@@ -222,7 +222,7 @@ func (h *History) took(b *biography, before, row *tasktable.Row, at int64) {
 		if row.Settled != before.Settled || row.Run != before.Run {
 			h.broken(b, FencedWrite, "a claim changes neither settled nor run")
 		}
-		b.claim = claim{base: attempts}
+		b.claim = claim{base: attempts, state: string(before.State)}
 	case task.Queued:
 		if row.Run <= before.Run {
 			h.broken(b, FencedWrite, "queued again in the same run")
@@ -250,7 +250,7 @@ func (h *History) kept(b *biography, before, row *tasktable.Row) {
 		if row.Attempts != 0 || row.Settled != before.Settled || b.claim.begun {
 			h.broken(b, FencedWrite, "a run that begins under a claim has no attempts, and leaves settled as it is")
 		}
-		b.claim = claim{}
+		b.claim = claim{state: b.claim.state}
 	case row.Settled != before.Settled:
 		h.broken(b, FencedWrite, "settled changed while the claim goes on")
 	case row.Attempts == before.Attempts:
@@ -264,7 +264,7 @@ func (h *History) kept(b *biography, before, row *tasktable.Row) {
 // settled checks the write that ends a claim.
 func (h *History) settled(b *biography, before, row *tasktable.Row, at int64) {
 	want := b.claim.base
-	if b.claim.begun {
+	if b.claim.begun && !b.claim.goesOn(row) {
 		want++
 	}
 	if row.Attempts != want {

@@ -62,7 +62,7 @@ func (h *History) rerun(b *biography, row *tasktable.Row) {
 // History.mu must be held.
 func (h *History) attemptTold(b *biography, before, row *tasktable.Row) {
 	want := lastAttempt(before)
-	if b.claim.begun && (row.Status == task.Queued || row.Status == task.Failed || row.Status == task.DeadLettered) {
+	if b.claim.begun && !b.claim.goesOn(row) && (row.Status == task.Queued || row.Status == task.Failed || row.Status == task.DeadLettered) {
 		want = row.Attempts
 	}
 	if got := lastAttempt(row); got != want {

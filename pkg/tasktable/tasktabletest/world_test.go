@@ -52,9 +52,12 @@ const (
 	slowly     deed = "slowly" // succeeds after some seconds
 	slowFail   deed = "slowly fail"
 	checkpoint deed = "checkpoint"
+	yield      deed = "yield"      // goes on from its checkpoint, three times
+	yieldIdle  deed = "yield idle" // without a newer checkpoint
+	deafYield  deed = "deaf, yield"
 )
 
-var deeds = []deed{succeed, large, fail, permanent, ask, deferral, panics, crash, hang, deaf, deafFail, deafDefer, ghost, slowly, slowFail, checkpoint}
+var deeds = []deed{succeed, large, fail, permanent, ask, deferral, panics, crash, hang, deaf, deafFail, deafDefer, ghost, slowly, slowFail, checkpoint, yield, yield, yieldIdle, deafYield}
 
 var errFlaky = task.Code("flaky", errors.New("not this time"))
 
@@ -301,11 +304,37 @@ func (w *world) do(ctx context.Context, d deed, p *process, e *task.Execution) (
 				return nil, err
 			}
 		}
+	case yield:
+		return w.slice(ctx, p, e, 0)
+	case deafYield:
+		return w.slice(ctx, p, e, 2*timeout)
+	case yieldIdle:
+		if e.State != nil {
+			_ = task.Checkpoint(ctx, e.State)
+		}
+		return nil, task.ErrYield
 	case large:
 		return w.result(p, e, 5000), nil
 	default:
 	}
 	return w.result(p, e, 10), nil
+}
+
+// slice is one slice of a task that takes three to do.
+func (w *world) slice(ctx context.Context, p *process, e *task.Execution, after time.Duration) (any, error) {
+	var done int
+	if _, err := task.Restore(ctx, &done); err != nil {
+		return nil, err
+	}
+	if done >= 3 {
+		return w.result(p, e, 10), nil
+	}
+	if err := task.Checkpoint(ctx, done+1); err != nil {
+		return nil, err
+	}
+	time.Sleep(after)
+	w.tell(tasktabletest.Fact{What: tasktabletest.Yielded, ID: e.ID, By: p.name, Run: e.Run})
+	return nil, task.ErrYield
 }
 
 // result makes a new result and tells that the handler returns it.

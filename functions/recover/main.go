@@ -1,0 +1,23 @@
+// Recover cleans up after sagas that ended without an end of their own.
+package main
+
+import (
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/pkg/saga"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+func main() { app.Run(setup) }
+
+func setup(env *app.Env) (any, error) {
+	cfg := env.AWS()
+	tableName := env.String("TASKS_TABLE")
+	if err := env.Err(); err != nil {
+		return nil, err
+	}
+	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, nil)
+	return saga.NewRecovery(sfn.NewFromConfig(cfg), table, nil).Handle, nil
+}

@@ -1,0 +1,14 @@
+// BookHotel books a room of a hotel, as a step of the trip.
+package main
+
+import (
+	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/trip"
+	"github.com/spillway-go/spillway/pkg/saga"
+)
+
+func main() { app.Run(setup) }
+
+func setup(env *app.Env) (any, error) {
+	return app.TripStep(env, "BookHotel", func(l *saga.Ledger, d *trip.Desk) saga.Handler { return saga.Action(l, d.BookHotel) })
+}

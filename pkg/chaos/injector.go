@@ -1,0 +1,169 @@
+package chaos
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	cryptorand "crypto/rand"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+)
+
+// memory is how long an injector remembers that there is no fault. [Store.Set]
+// waits for as long.
+const memory = time.Second
+
+// Handler is a handler of Lambda's that reads and writes JSON by itself.
+type Handler = func(ctx context.Context, payload json.RawMessage) (json.RawMessage, error)
+
+// Injector makes handlers fail as was set. A nil *Injector is switched off. It
+// is safe for concurrent use.
+type Injector struct {
+	api   API
+	table string
+	opts  Options
+
+	mu      sync.Mutex
+	rand    *rand.Rand
+	quiets  map[Target]time.Time // until when there is no fault, as far as is known
+	unheard bool                 // the table did not answer the last time
+}
+
+// New returns an injector for the faults of a [Store]'s table. It makes no call
+// yet.
+func New(client API, table string, opts *Options) *Injector {
+	o := opts.withDefaults()
+	return &Injector{api: client, table: table, opts: o, rand: rand.New(o.Rand), quiets: map[Target]time.Time{}}
+}
+
+// Wrap returns a handler that fails as was set for its target, and else is
+// next. It belongs around everything else, since others may turn a panic or an
+// error of Lambda's own name into something else.
+func (i *Injector) Wrap(target Target, next Handler) Handler {
+	if i == nil {
+		return next
+	}
+	return func(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
+		a := i.draw(ctx, target)
+		if a == nil {
+			return next(ctx, payload)
+		}
+		i.opts.Logger.WarnContext(ctx, "fault injected", slog.String("target", string(target)), slog.String("fault", string(a.Fault)))
+		return i.inject(ctx, a, payload, next)
+	}
+}
+
+// draw returns the fault that hits this call, or nil.
+func (i *Injector) draw(ctx context.Context, target Target) *Active {
+	// Without the monotonic clock, which may stand still while an environment is
+	// frozen between two calls.
+	began := time.Now().Round(0)
+	if i.isQuiet(target, began) {
+		return nil
+	}
+	a, hits, err := i.ask(ctx, target)
+	i.heard(ctx, target, err)
+	switch {
+	case err != nil:
+		// Waiting for a table that is away must not slow every call down.
+		i.quiet(target, time.Now().Round(0))
+	case a == nil:
+		i.quiet(target, began)
+	case hits:
+		return a
+	}
+	return nil
+}
+
+// ask looks for a fault, and draws whether it hits this call. Without one that
+// could hit any it returns nil.
+func (i *Injector) ask(ctx context.Context, target Target) (a *Active, hits bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, i.opts.StoreTimeout)
+	defer cancel()
+	out, err := i.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &i.table, ConsistentRead: aws.Bool(true), Key: keyOf(target)})
+	if err != nil {
+		return nil, false, fmt.Errorf("read the fault of %s: %w", target, err)
+	}
+	if len(out.Item) == 0 {
+		return nil, false, nil
+	}
+	a, err = decode(out.Item)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case a.spent(time.Now()):
+		return nil, false, nil
+	case a.Rate > 0:
+		return a, i.chance() < a.Rate, nil
+	}
+	hits, err = i.take(ctx, a)
+	return a, hits, err
+}
+
+// take counts this call as one that is hit, if there is one left. The client
+// repeats a call whose answer was lost: the nonce keeps it from being counted
+// again, and tells that it was.
+func (i *Injector) take(ctx context.Context, a *Active) (bool, error) {
+	nonce := cryptorand.Text()
+	_, err := i.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &i.table, Key: keyOf(a.Target),
+		UpdateExpression:    aws.String("SET times_left = times_left - :one ADD hits :hits"),
+		ConditionExpression: aws.String("set_id = :set AND times_left > :none AND NOT contains(hits, :hit)"),
+		ExpressionAttributeValues: item{
+			":one": num(1), ":none": num(0), ":set": str(a.id), ":hit": str(nonce), ":hits": &types.AttributeValueMemberSS{Value: []string{nonce}},
+		},
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if failed, ok := errors.AsType[*types.ConditionalCheckFailedException](err); ok {
+		return counted(failed.Item, nonce), nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("count a hit of the fault of %s: %w", a.Target, err)
+	}
+	return true, nil
+}
+
+func counted(it item, nonce string) bool {
+	hits, ok := it[attrHits].(*types.AttributeValueMemberSS)
+	return ok && slices.Contains(hits.Value, nonce)
+}
+
+func (i *Injector) chance() float64 {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.rand.Float64()
+}
+
+func (i *Injector) isQuiet(target Target, now time.Time) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	left := i.quiets[target].Sub(now)
+	return left > 0 && left <= memory // more than that, and the clock was set back
+}
+
+// quiet remembers for a while that there was no fault.
+func (i *Injector) quiet(target Target, at time.Time) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.quiets[target] = at.Add(memory)
+}
+
+// heard logs that the table does not answer, the first time in a row.
+func (i *Injector) heard(ctx context.Context, target Target, err error) {
+	i.mu.Lock()
+	first := err != nil && !i.unheard
+	i.unheard = err != nil
+	i.mu.Unlock()
+	if first {
+		i.opts.Logger.ErrorContext(ctx, "faults not known, none injected", slog.String("target", string(target)), slog.Any("error", err))
+	}
+}

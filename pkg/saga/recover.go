@@ -1,0 +1,128 @@
+package saga
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/pkg/tasktable"
+)
+
+// Rows reads the task's row, strongly consistent; a [*tasktable.Table] does.
+type Rows interface {
+	GetConsistent(ctx context.Context, id string) (*tasktable.Row, error)
+}
+
+// maxRecoveries bounds how many executions clean up after one saga.
+const maxRecoveries = 5
+
+// Recovery hears of executions that failed, timed out or were aborted, and
+// starts another one for each whose task has not ended: it compensates every
+// step, since any of them may have been done, or goes forward if the pivot was
+// passed. An execution that ended by itself has written its task before, and is
+// left alone. Safe for concurrent use and for events that come twice.
+type Recovery struct {
+	client Executions
+	rows   Rows
+	log    *slog.Logger
+}
+
+// NewRecovery returns a Recovery that logs to log, or to [slog.Default].
+func NewRecovery(client Executions, rows Rows, log *slog.Logger) *Recovery {
+	if log == nil {
+		log = slog.Default()
+	}
+	return &Recovery{client: client, rows: rows, log: log}
+}
+
+// StatusChange is the event "Step Functions Execution Status Change" of
+// EventBridge, as far as it is needed
+// (https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html).
+type StatusChange struct {
+	Detail struct {
+		ExecutionARN    string  `json:"executionArn"`
+		StateMachineARN string  `json:"stateMachineArn"`
+		Name            string  `json:"name"`
+		Status          string  `json:"status"`
+		Input           *string `json:"input"` // null when it is too large for an event
+	} `json:"detail"`
+}
+
+var recoveryName = regexp.MustCompile(`-recover-([0-9]+)$`)
+
+// Handle is a Lambda handler for events of [StatusChange]. An error asks for the
+// event again.
+func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
+	d := event.Detail
+	log := r.log.With(slog.String("execution", d.Name), slog.String("status", d.Status))
+	switch types.ExecutionStatus(d.Status) {
+	case types.ExecutionStatusFailed, types.ExecutionStatusTimedOut, types.ExecutionStatusAborted:
+	default:
+		return nil
+	}
+	input := text(d.Input)
+	if d.Input == nil {
+		out, err := r.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &d.ExecutionARN})
+		if err != nil {
+			return fmt.Errorf("describe execution %s: %w", d.Name, err)
+		}
+		input = text(out.Input)
+	}
+	var in executionInput
+	if err := json.Unmarshal([]byte(input), &in); err != nil || in.TaskID == "" || in.Run < 1 {
+		log.ErrorContext(ctx, "execution is no saga of a task: nothing can be recovered")
+		return nil
+	}
+	open, err := r.open(ctx, in)
+	if err != nil {
+		return err
+	}
+	if !open {
+		return nil
+	}
+	n := 1
+	if m := recoveryName.FindStringSubmatch(d.Name); m != nil {
+		before, err := strconv.Atoi(m[1])
+		if err != nil || before >= maxRecoveries {
+			log.ErrorContext(ctx, "saga not recovered: too many recoveries failed", slog.String("task_id", in.TaskID))
+			return nil
+		}
+		n = before + 1
+	}
+	in.Recover = true
+	name := in.key() + "-recover-" + strconv.Itoa(n)
+	raw, err := plainJSON(in)
+	if err != nil {
+		return fmt.Errorf("encode the recovery's input: %w", err)
+	}
+	again := string(raw)
+	_, err = r.client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &d.StateMachineARN, Name: &name, Input: &again})
+	if _, exists := errors.AsType[*types.ExecutionAlreadyExists](err); exists {
+		return nil // the event came twice
+	}
+	if err != nil {
+		return fmt.Errorf("start recovery %s: %w", name, err)
+	}
+	log.WarnContext(ctx, "saga ended before its time: recovering", slog.String("task_id", in.TaskID), slog.String("recovery", name))
+	return nil
+}
+
+// open reports whether the saga's task is still to end in this run.
+func (r *Recovery) open(ctx context.Context, in executionInput) (bool, error) {
+	row, err := r.rows.GetConsistent(ctx, in.TaskID)
+	if errors.Is(err, tasktable.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read task %s: %w", in.TaskID, err)
+	}
+	return row.Run == in.Run && (row.Status == task.Queued || row.Status == task.Running), nil
+}

@@ -1,0 +1,115 @@
+package saga
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// Executions is what starting and recovering need of Step Functions.
+type Executions interface {
+	StartExecution(context.Context, *sfn.StartExecutionInput, ...func(*sfn.Options)) (*sfn.StartExecutionOutput, error)
+	DescribeExecution(context.Context, *sfn.DescribeExecutionInput, ...func(*sfn.Options)) (*sfn.DescribeExecutionOutput, error)
+}
+
+var _ Executions = (*sfn.Client)(nil)
+
+// executionInput is what an execution is started with.
+type executionInput struct {
+	TaskID  string          `json:"task_id"`
+	Run     int             `json:"run"`
+	Input   json.RawMessage `json:"input"`
+	Recover bool            `json:"recover,omitempty"`
+}
+
+// key names a saga and its execution.
+func (in executionInput) key() string { return in.TaskID + "-" + strconv.Itoa(in.Run) }
+
+// Start is a task handler that starts a saga and leaves its completion to it:
+//
+//	task.Handle(mux, "trip.book", saga.Start[Trip](client, arn, 0))
+//
+// The execution is a Standard one, named after the task and its run, so that a
+// second attempt of the same run never starts a second one. If it finds one that
+// has ended although the task has not, the outcome is the execution's. An input
+// over maxInput bytes (0 is the default of [Definition.MaxInput]) fails for good.
+func Start[In any](client Executions, machineARN string, maxInput int) func(context.Context, In) (json.RawMessage, error) {
+	if maxInput == 0 {
+		maxInput = defaultMaxInput
+	}
+	return func(ctx context.Context, in In) (json.RawMessage, error) {
+		raw, err := plainJSON(in)
+		if err != nil {
+			return nil, task.Permanent(fmt.Errorf("encode the saga's input: %w", err))
+		}
+		if len(raw) > maxInput {
+			return nil, task.Permanent(task.Code("input_too_large", fmt.Errorf("the input has %d bytes and a saga takes %d", len(raw), maxInput)))
+		}
+		e := task.Current(ctx)
+		return start(ctx, client, machineARN, executionInput{TaskID: e.ID, Run: e.Run, Input: raw})
+	}
+}
+
+func start(ctx context.Context, client Executions, machineARN string, in executionInput) (json.RawMessage, error) {
+	// The same bytes for the same task: Step Functions takes a repetition for one
+	// only then.
+	text, err := plainJSON(in)
+	if err != nil {
+		return nil, task.Permanent(fmt.Errorf("encode the execution's input: %w", err))
+	}
+	name, input := in.key(), string(text)
+	_, err = client.StartExecution(ctx, &sfn.StartExecutionInput{StateMachineArn: &machineARN, Name: &name, Input: &input})
+	if err == nil {
+		return nil, task.ErrDeferred
+	}
+	if _, ok := errors.AsType[*types.ExecutionAlreadyExists](err); !ok {
+		return nil, fmt.Errorf("start saga %s: %w", name, err)
+	}
+	return reconcile(ctx, client, machineARN, in)
+}
+
+// reconcile answers for a saga that was started before: by an attempt whose
+// worker did not live to say so.
+func reconcile(ctx context.Context, client Executions, machineARN string, in executionInput) (json.RawMessage, error) {
+	arn := executionARN(machineARN, in.key())
+	out, err := client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
+	if err != nil {
+		return nil, fmt.Errorf("describe saga %s: %w", in.key(), err)
+	}
+	switch out.Status {
+	case types.ExecutionStatusSucceeded:
+		return json.RawMessage(text(out.Output)), nil
+	case types.ExecutionStatusFailed:
+		if text(out.Error) == codeUnrecorded {
+			return nil, task.ErrDeferred // its recovery writes the row
+		}
+		return nil, task.Permanent(task.Code(text(out.Error), errors.New(text(out.Cause))))
+	default: // running; or aborted or timed out, of which the recovery hears
+		return nil, task.ErrDeferred
+	}
+}
+
+// codeUnrecorded is the error of an execution that could not write the row.
+const codeUnrecorded = "task_not_updated"
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// executionARN is the ARN of a Standard execution, which has that of its state
+// machine with another kind and the name at its end
+// (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-view-execution-details.html).
+func executionARN(machineARN, name string) string {
+	return strings.Replace(machineARN, ":stateMachine:", ":execution:", 1) + ":" + name
+}
