@@ -255,7 +255,7 @@ func (c faultCase) run(t *testing.T) {
 	if c.state == cancelState("car") { // the last step: only an error of its own has it undone
 		asked(t, "chaos.set", fields{"target": "saga." + bookState("car"), "fault": "error_after_effect", "rate": 1, "for": "5m"})
 	}
-	t.Cleanup(func() { asked(t, "chaos.clear", nil) })
+	defer asked(t, "chaos.clear", nil) // not in Cleanup, when the context is over
 	task := finish(t, book(t, ids).ID)
 	want(t, task, c.status, 1)
 	if c.status == client.Succeeded {
@@ -345,7 +345,7 @@ func physicalName(t *testing.T, step string) string {
 func TestTripCanceled(t *testing.T) {
 	ids := offer(t, 1, 1, 1)
 	asked(t, "chaos.set", fields{"target": "saga.BookFlight", "fault": "latency", "latency": "1500ms", "rate": 1, "for": "1m"})
-	t.Cleanup(func() { asked(t, "chaos.clear", nil) })
+	defer asked(t, "chaos.clear", nil) // not in Cleanup, when the context is over
 	id := book(t, ids).ID
 	eventually(t, func() error {
 		task, err := stack.api.Get(t.Context(), id)
@@ -371,7 +371,7 @@ func TestTripCanceled(t *testing.T) {
 func TestTripAborted(t *testing.T) {
 	ids := offer(t, 1, 1, 1)
 	asked(t, "chaos.set", fields{"target": "saga.BookCar", "fault": "latency", "latency": "1500ms", "rate": 1, "for": "1m"})
-	t.Cleanup(func() { asked(t, "chaos.clear", nil) })
+	defer asked(t, "chaos.clear", nil) // not in Cleanup, when the context is over
 	id := book(t, ids).ID
 	eventually(t, func() error {
 		task, err := stack.api.Get(t.Context(), id)

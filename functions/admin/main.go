@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/spillway-go/spillway/internal/admin"
@@ -29,7 +30,7 @@ func setup(env *app.Env) (any, error) {
 	tasksURL, backlogURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL")
 	deadURL, streamURL := env.String("DEAD_LETTER_QUEUE_URL"), env.String("STREAM_FAILURES_QUEUE_URL")
 	tasksARN, notify, itself := env.String("TASKS_QUEUE_ARN"), env.String("NOTIFY_FUNCTION"), env.String("AWS_LAMBDA_FUNCTION_NAME")
-	reservations := env.String("RESERVATIONS_TABLE")
+	reservations, sagaURL, tripARN := env.String("RESERVATIONS_TABLE"), env.String("SAGA_FAILURES_QUEUE_URL"), env.String("TRIP_SAGA_ARN")
 	injects := env.Bool("CHAOS_ENABLED")
 	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
 	if err := env.Err(); err != nil {
@@ -45,6 +46,7 @@ func setup(env *app.Env) (any, error) {
 			Origins: []redrive.Queue{workqueue.New(queues, tasksURL, nil), workqueue.New(queues, backlogURL, nil)},
 		},
 		"stream": {Letters: workqueue.NewInbox(queues, streamURL, nil)},
+		"saga":   {Letters: workqueue.NewInbox(queues, sagaURL, nil)},
 	}
 	var faults *admin.Chaos
 	if injects {
@@ -61,5 +63,6 @@ func setup(env *app.Env) (any, error) {
 		Streams: rescue.NewReplayer(kept, rescue.NewPositions(tables, control, nil), rescue.Functions(functions, notify), nil),
 		Chaos:   faults,
 		Stock:   trip.NewStock(tables, reservations),
+		Sagas:   &admin.Sagas{Executions: sfn.NewFromConfig(cfg), Functions: functions, Machine: tripARN},
 	}).Handle, nil
 }

@@ -27,6 +27,7 @@ type Admin struct {
 	Streams Streams
 	Chaos   *Chaos // nil where faults must not be injected
 	Stock   *trip.Stock
+	Sagas   *Sagas
 }
 
 // command is what can be asked for.
@@ -65,6 +66,11 @@ var commands = map[string]command{
 	"task.get":      commandOf(taskGet),
 	"task.retry":    commandOf(taskRetry),
 	"task.cancel":   commandOf(taskCancel),
+	"saga.list":     commandOf(sagaList),
+	"saga.show":     commandOf(sagaShow),
+	"saga.resume":   commandOf(sagaResume),
+	"saga.skip":     commandOf(sagaSkip),
+	"saga.done":     commandOf(sagaDone),
 	"inventory.put": commandOf(inventoryPut),
 	"inventory.get": commandOf(inventoryGet),
 	"chaos.set":     commandOf(chaosSet),

@@ -30,6 +30,7 @@ const (
 	CodeNotRetryable   = "not_retryable"
 	CodeFinished       = "task_finished"
 	CodeChaosDisabled  = "chaos_disabled"
+	CodeCompensation   = "compensation_failed"
 	CodeUnavailable    = "unavailable"
 )
 

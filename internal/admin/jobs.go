@@ -43,6 +43,10 @@ type job struct {
 	Failed      int               `json:"failed"`
 	Quarantined int               `json:"quarantined,omitempty"`
 	Restored    int               `json:"restored,omitempty"`
+	Resolved    int               `json:"resolved,omitempty"`
+	Execution   string            `json:"execution,omitempty"` // of a saga, and its step
+	Step        string            `json:"step,omitempty"`
+	Reason      string            `json:"reason,omitempty"`
 	Done        bool              `json:"done"`
 	AtLeastOnce int               `json:"at_least_once"`
 	Hops        int               `json:"hops"`
@@ -61,7 +65,7 @@ func jobOf(r *redrive.Report) job {
 		CreatedAt: moment(r.CreatedAt), StartedAt: moment(r.StartedAt), UpdatedAt: moment(r.UpdatedAt), FinishedAt: moment(r.FinishedAt),
 		Filter: r.Request.Filter, Rate: r.Request.Rate, Max: r.Request.Max, CanarySize: r.Request.Canary, Canary: r.Canary, Restores: r.Request.Source,
 		Planned: r.Planned, Matched: r.Matched, Replayed: r.Replayed, Skipped: r.Skipped, Dropped: r.Dropped, Failed: r.Failed, Quarantined: r.Quarantined,
-		Restored: r.Restored, Done: r.Finished, AtLeastOnce: r.AtLeastOnce, Hops: r.Hops, Reasons: reasons(r.Reasons), Outcomes: r.Outcomes, Note: withoutAWS(r.Note),
+		Restored: r.Restored, Resolved: r.Resolved, Execution: r.Request.Execution, Step: r.Request.Step, Reason: r.Request.Reason, Done: r.Finished, AtLeastOnce: r.AtLeastOnce, Hops: r.Hops, Reasons: reasons(r.Reasons), Outcomes: r.Outcomes, Note: withoutAWS(r.Note),
 		Resume: resume(r),
 	}
 	if r.Status == redrive.Planned {

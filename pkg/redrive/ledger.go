@@ -29,11 +29,13 @@ const (
 	Quarantined Outcome = "quarantined"
 	// Restored went back from quarantine to the dead-letter queue.
 	Restored Outcome = "restored"
+	// Resolved was dealt with by hand.
+	Resolved Outcome = "resolved"
 )
 
 // settled reports whether the message is dealt with, so that its letter can go.
 func (o Outcome) settled() bool {
-	return o == Replayed || o == Dropped || o == Quarantined || o == Restored
+	return o == Replayed || o == Dropped || o == Quarantined || o == Restored || o == Resolved
 }
 
 // Entry is what a job's ledger says of one message, or of one task.

@@ -14,6 +14,7 @@ type Counts struct {
 	Failed      int            `json:"failed"`  // could not be sent; they are where they were
 	Quarantined int            `json:"quarantined,omitempty"`
 	Restored    int            `json:"restored,omitempty"`
+	Resolved    int            `json:"resolved,omitempty"`
 	AtLeastOnce int            `json:"at_least_once"` // replayed without a row to guard them
 	Reasons     map[string]int `json:"reasons,omitempty"`
 }
@@ -36,6 +37,8 @@ func (c *Counts) count(e Entry, n int) {
 		c.Quarantined += n
 	case Restored:
 		c.Restored += n
+	case Resolved:
+		c.Resolved += n
 	default:
 		c.Failed += n
 	}

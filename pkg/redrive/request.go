@@ -17,6 +17,9 @@ const (
 	KindPurge   Kind = "purge"   // dead letters into quarantine
 	KindRestore Kind = "restore" // and back into their queue
 	KindNative  Kind = "native"  // SQS moves the messages itself
+	KindResume  Kind = "resume"  // what a message is about was run again
+	KindSkip    Kind = "skip"    // somebody decided that it is left
+	KindDone    Kind = "done"    // somebody did it by hand
 )
 
 // Status is how far a job is.
@@ -57,6 +60,11 @@ type Request struct {
 	RequestID string `json:"request_id,omitempty"`
 	Source    string `json:"source,omitempty"` // the job that a restore undoes
 	Planned   bool   `json:"planned,omitempty"`
+
+	// What [Redrive.ByHand] was about, and why.
+	Execution string `json:"execution,omitempty"`
+	Step      string `json:"step,omitempty"`
+	Reason    string `json:"reason,omitempty"`
 }
 
 // Bounds of a request.

@@ -84,6 +84,9 @@ func (e *VerifyError) Error() string {
 //     Unrecorded, for a row that cannot be written, is the one exception: a
 //     recovery follows it.
 //
+// A Task runs an action or a compensation when its name is the step's; its function
+// has to have that name in its own, as ${BookHotelFunctionArn}.
+//
 // The ends are Succeeded, Compensated, CompensationFailed, ForwardFailed (what
 // comes after the pivot was sent to the queue) and Unrecorded. A variable
 // <Action>_is ('pending', 'done', 'unknown', 'refused') or <Compensation>_parked

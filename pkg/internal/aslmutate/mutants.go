@@ -52,10 +52,7 @@ func (m *mutator) text() []byte {
 	if m.within == "" {
 		return encode(m.root)
 	}
-	m.root["States"] = json.RawMessage(slices.Concat(m.before, encode(m.states[m.within]), m.after))
-	text := encode(m.root)
-	m.root["States"] = m.states
-	return text
+	return slices.Concat(m.before, encode(m.states[m.within]), m.after)
 }
 
 // enter says that what follows changes one state of the top level, until leave.
@@ -63,13 +60,20 @@ func (m *mutator) enter(name string) {
 	others := maps.Clone(m.states)
 	delete(others, name)
 	m.within = name
-	m.before = append([]byte("{"), encode(name)...)
-	m.before = append(m.before, ':')
-	m.after = encode(others)
-	m.after[0] = ','
-	if len(others) == 0 {
-		m.after = []byte("}")
+	around := maps.Clone(m.root)
+	delete(around, "States")
+	m.before = slices.Concat([]byte(`{"States":{`), encode(name), []byte(":"))
+	m.after = slices.Concat(fields(others), []byte("}"), fields(around), []byte("}"))
+}
+
+// fields is an object's text from its first field on, with a comma before it.
+func fields(o map[string]any) []byte {
+	if len(o) == 0 {
+		return nil
 	}
+	text := encode(o)
+	text[0] = ','
+	return text[:len(text)-1]
 }
 
 func (m *mutator) leave() { m.within = "" }

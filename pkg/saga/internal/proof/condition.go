@@ -7,7 +7,7 @@ import (
 )
 
 // truth is what a condition comes to.
-type truth int
+type truth byte
 
 const (
 	either truth = iota

@@ -29,6 +29,7 @@ func (w *walker) errorsOf(st *state) []string {
 		add(throttle, "Lambda.Unknown")
 	case progress, endWrite:
 		add(conditionFailed...)
+	default: // no errors of their own
 	}
 	add(statesTimeout, anyOther)
 	for _, c := range st.Catch {
@@ -72,7 +73,7 @@ func (w *walker) task(c *config, f *frame) {
 		if e == success {
 			w.mark("succeeds")
 			if w.assign(n, st, st.Assign, unknown(anything)) {
-				n.input = w.output(n, c, st, st.Output, unknown(anything))
+				n.input = w.output(c, st, st.Output, unknown(anything))
 				w.leave(n, f, via)
 			}
 			continue
@@ -97,7 +98,7 @@ func (w *walker) caught(before, n *config, i int, e string, f *frame, via string
 	if !w.assign(n, st, catch.Assign, failure) {
 		return
 	}
-	n.input = w.output(n, before, st, catch.Output, failure)
+	n.input = w.output(before, st, catch.Output, failure)
 	w.explore(n, catch.Next, f, via)
 }
 

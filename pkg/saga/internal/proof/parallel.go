@@ -79,7 +79,7 @@ func (w *walker) join(c *config, ends [][]*config, pick []int, f *frame, from st
 	}
 	w.mark("%s", w.summary(c, n))
 	if w.assign(n, st, st.Assign, result) {
-		n.input = w.output(n, c, st, st.Output, result)
+		n.input = w.output(c, st, st.Output, result)
 		w.leave(n, f, from+" ends")
 	}
 }
@@ -120,6 +120,7 @@ func (w *walker) interrupt(c *config, f *frame, from string) {
 			if n.acts[t.step].undo == untried {
 				n.acts[t.step].undo = lost
 			}
+		default: // what else there is may have happened or not, and is no work left behind
 		}
 	}
 	w.mark("cut off")

@@ -78,6 +78,25 @@ func (w *walker) beginAction(c *config, i int) bool {
 		w.defect("recovery runs an action", st, "whether %s ran is not known in a recovery: it has to compensate, or to go forward where the row is marked", s.Action)
 	case c.failure:
 		w.defect("went on after a failure", st, "%s begins although something before it failed", s.Action)
+	default:
+		for j, other := range w.steps {
+			if other.Stage < s.Stage && c.acts[j].is != done {
+				w.defect("order of actions", st, "%s begins while %s is not done", s.Action, other.Action)
+				return false
+			}
+		}
+		w.checkProgress(c, s)
+		return true
+	}
+	return false
+}
+
+// checkProgress is whether the row was written before an action, in the way that
+// its place before or after the pivot asks for. The path goes on in any case: what
+// it does later is another matter.
+func (w *walker) checkProgress(c *config, s Step) {
+	st := c.at
+	switch {
 	case c.progress == noProgress:
 		w.defect("no progress write", st, "nothing is written to the task's row between the stage before and %s", s.Action)
 	case !s.Forward && c.progress != cancelableProgress:
@@ -86,16 +105,7 @@ func (w *walker) beginAction(c *config, i int) bool {
 		w.defect("canceled after the pivot", st, "the write before %s fails when a cancel was requested, which is too late: its condition may not have attribute_not_exists(cancel_requested)", s.Action)
 	case s.Forward && c.past != yes:
 		w.defect("pivot not marked", st, "no write before %s marks the row as past the pivot: a recovery would compensate", s.Action)
-	default:
-		for j, other := range w.steps {
-			if other.Stage < s.Stage && c.acts[j].is != done {
-				w.defect("order of actions", st, "%s begins while %s is not done", s.Action, other.Action)
-				return false
-			}
-		}
-		return true
 	}
-	return false
 }
 
 func (w *walker) beginCompensation(c *config, i int) bool {

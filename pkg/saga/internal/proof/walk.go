@@ -275,7 +275,7 @@ func (w *walker) explore(c *config, to string, f *frame, via string) {
 	case "Pass", "Wait":
 		n := c.clone()
 		if w.assign(n, st, st.Assign, nil) {
-			n.input = w.output(n, c, st, st.Output, w.data[c.input])
+			n.input = w.output(c, st, st.Output, w.data[c.input])
 			w.leave(n, f, via)
 		}
 	case "Choice":
@@ -320,8 +320,7 @@ func (w *walker) finish(c *config, f *frame) {
 	w.checkSuccess(c)
 }
 
-// assign evaluates all values before it sets any, as Step Functions does. before
-// is the configuration that expressions see.
+// assign evaluates all values before it sets any, as Step Functions does.
 func (w *walker) assign(c *config, st *state, values map[string]any, result any) bool {
 	if st.jsonata {
 		use := map[string]bool{}
@@ -350,8 +349,9 @@ func (w *walker) assign(c *config, st *state, values map[string]any, result any)
 	return true
 }
 
-// output is what a state passes on: its Output, or otherwise what it got.
-func (w *walker) output(c, before *config, st *state, template, otherwise any) int32 {
+// output is what a state passes on: its Output, computed like Assign with the
+// variables as they were before, or otherwise what it got.
+func (w *walker) output(before *config, st *state, template, otherwise any) int32 {
 	if !st.jsonata {
 		return 0
 	}
@@ -380,7 +380,7 @@ func (w *walker) choose(c *config, f *frame, via string) {
 		taken := rest.clone()
 		w.decide(taken, subject, true)
 		if w.assign(taken, st, r.Assign, nil) {
-			taken.input = w.output(taken, rest, st, r.Output, w.data[rest.input])
+			taken.input = w.output(rest, st, r.Output, w.data[rest.input])
 			w.mark("rule %d", i+1)
 			w.explore(taken, r.Next, f, via)
 		}
@@ -398,7 +398,7 @@ func (w *walker) choose(c *config, f *frame, via string) {
 	w.mark("default")
 	rest = rest.clone()
 	if w.assign(rest, st, st.Assign, nil) {
-		rest.input = w.output(rest, c, st, st.Output, w.data[c.input])
+		rest.input = w.output(c, st, st.Output, w.data[c.input])
 		w.explore(rest, st.Default, f, via)
 	}
 }

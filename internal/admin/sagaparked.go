@@ -1,0 +1,241 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+
+	"github.com/spillway-go/spillway/pkg/redrive"
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// Invoker calls functions.
+type Invoker interface {
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+// parkedStep is a step that a saga could not undo, as the state machine parks it.
+type parkedStep struct {
+	Execution string      `json:"execution"`
+	TaskID    string      `json:"task_id"`
+	Step      string      `json:"step"`
+	Error     parkedError `json:"error"`
+	Completed []string    `json:"completed"`
+	ParkedAt  *task.Time  `json:"parked_at,omitempty"`
+	MessageID string      `json:"message_id"`
+}
+
+type parkedError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// parkedAnswer is what lies in the queue.
+type parkedAnswer struct {
+	Parked []parkedStep `json:"parked"`
+	// Foreign are messages in the queue that are no parked step, such as an event
+	// that nobody could act on. dlq.list shows them.
+	Foreign int    `json:"foreign,omitempty"`
+	Note    string `json:"note,omitempty"`
+}
+
+// parkedOf reads a message; nil for one that is no parked step.
+func parkedOf(l *redrive.Letter) *parkedStep {
+	p := &parkedStep{}
+	if json.Unmarshal([]byte(l.Body), p) != nil || !executionName.MatchString(p.Execution) || !executionName.MatchString(p.Step) {
+		return nil
+	}
+	p.TaskID, p.Error.Code, p.Error.Message = task.CleanText(p.TaskID, 64), task.CleanText(p.Error.Code, 64), task.CleanText(p.Error.Message, 400)
+	p.ParkedAt, p.MessageID, p.Completed = moment(l.SentAt), l.MessageID, notNil(p.Completed)
+	return p
+}
+
+// parked looks into the queue, for one saga or for all.
+func (a *Admin) parked(ctx context.Context, saga string) (parkedAnswer, error) {
+	answer := parkedAnswer{Parked: []parkedStep{}}
+	found, err := a.Redrive.List(ctx, SagaQueue, redrive.Filter{}, redrive.MaxList)
+	if err != nil {
+		return answer, err
+	}
+	for _, l := range found.Letters {
+		switch p := parkedOf(l); {
+		case p == nil:
+			answer.Foreign++
+		case saga == "" || p.Execution == saga:
+			answer.Parked = append(answer.Parked, *p)
+		}
+	}
+	if !found.Complete {
+		answer.Note = "not all of the queue could be looked at: another process holds some of it; try again"
+	}
+	return answer, nil
+}
+
+type parkedQuery struct {
+	Execution string `json:"execution"`
+	Step      string `json:"step"`
+	Reason    string `json:"reason"`
+	By        string `json:"by"`
+}
+
+type handledAnswer struct {
+	Execution string `json:"execution"`
+	Step      string `json:"step"`
+	Outcome   string `json:"outcome"` // resumed, skipped or done
+	JobID     string `json:"job_id"`
+}
+
+func sagaResume(ctx context.Context, a *Admin, q parkedQuery) (any, error) {
+	return a.byHand(ctx, redrive.KindResume, "resumed", q)
+}
+
+func sagaSkip(ctx context.Context, a *Admin, q parkedQuery) (any, error) {
+	return a.byHand(ctx, redrive.KindSkip, "skipped", q)
+}
+
+func sagaDone(ctx context.Context, a *Admin, q parkedQuery) (any, error) {
+	return a.byHand(ctx, redrive.KindDone, "done", q)
+}
+
+const maxReason = 500
+
+// byHand deals with one parked step as an operator decided.
+func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome string, q parkedQuery) (any, error) {
+	name, _, err := a.Sagas.execution(q.Execution)
+	if err != nil {
+		return nil, err
+	}
+	if !executionName.MatchString(q.Step) {
+		return nil, &Error{CodeInvalid, `"step" is missing or no name of a step, such as CancelHotel: saga.show has those that are parked`}
+	}
+	reason := strings.TrimSpace(task.CleanText(q.Reason, maxReason))
+	if kind != redrive.KindResume && reason == "" {
+		return nil, &Error{CodeInvalid, `"reason" is missing: say why, for whoever reads the audit trail`}
+	}
+	saga := sagaOfExecution(name)
+	act := func(context.Context, *redrive.Letter) error { return nil }
+	if kind == redrive.KindResume {
+		call, err := a.Sagas.compensation(ctx, saga, q.Step)
+		if err != nil {
+			return nil, err
+		}
+		act = func(ctx context.Context, _ *redrive.Letter) error { return a.Sagas.run(ctx, call) }
+	}
+	req := redrive.Request{
+		Kind: kind, Queue: SagaQueue, By: q.By, RequestID: requestID(ctx), Execution: saga, Step: q.Step, Reason: reason,
+	}
+	jobID, err := a.Redrive.ByHand(ctx, req, func(l *redrive.Letter) bool {
+		p := parkedOf(l)
+		return p != nil && p.Execution == saga && p.Step == q.Step
+	}, act)
+	if errors.Is(err, redrive.ErrNotFound) {
+		return nil, &Error{CodeNotFound, fmt.Sprintf("%s of %s is not parked: saga.show says what is; another process may hold it at the moment", q.Step, saga)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return handledAnswer{Execution: saga, Step: q.Step, Outcome: outcome, JobID: jobID}, nil
+}
+
+// compensationCall is a compensation that is to be run again.
+type compensationCall struct {
+	step     string
+	function string
+	payload  json.RawMessage
+}
+
+// machineState is as much of a state as says which function it calls.
+type machineState struct {
+	Arguments struct {
+		FunctionName string
+		Payload      struct {
+			Action string `json:"action"`
+		}
+	}
+	Branches []struct {
+		States map[string]machineState
+	}
+}
+
+// find looks for a state, in branches as well.
+func find(states map[string]machineState, name string) (machineState, bool) {
+	if s, ok := states[name]; ok {
+		return s, true
+	}
+	for _, s := range states {
+		for _, b := range s.Branches {
+			if found, ok := find(b.States, name); ok {
+				return found, true
+			}
+		}
+	}
+	return machineState{}, false
+}
+
+// compensation makes the call that the state machine made: the function is that
+// of the machine's own definition, and the input that of the saga's execution.
+func (s *Sagas) compensation(ctx context.Context, saga, name string) (*compensationCall, error) {
+	machine, err := s.Executions.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &s.Machine})
+	if err != nil {
+		return nil, err
+	}
+	var definition struct{ States map[string]machineState }
+	if err := json.Unmarshal([]byte(deref(machine.Definition)), &definition); err != nil {
+		return nil, fmt.Errorf("the state machine's definition: %w", err)
+	}
+	state, ok := find(definition.States, name)
+	action := state.Arguments.Payload.Action
+	if !ok || action == "" || state.Arguments.FunctionName == "" {
+		return nil, &Error{CodeInvalid, fmt.Sprintf("%s is no compensation of the state machine: only those can be run again; record what was done about others with saga.done", name)}
+	}
+	_, arn, err := s.execution(saga)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.Executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
+	if err != nil {
+		return nil, executionError(saga, err)
+	}
+	var in struct {
+		TaskID string          `json:"task_id"`
+		Run    int             `json:"run"`
+		Input  json.RawMessage `json:"input"`
+	}
+	if err := json.Unmarshal([]byte(deref(out.Input)), &in); err != nil || in.TaskID == "" {
+		return nil, &Error{CodeInvalid, saga + " was not started for a task: its compensations cannot be run from here"}
+	}
+	payload, err := json.Marshal(struct {
+		TaskID string          `json:"task_id"`
+		Run    int             `json:"run"`
+		Key    string          `json:"key"`
+		Step   string          `json:"step"`
+		Action string          `json:"action"`
+		Input  json.RawMessage `json:"input"`
+	}{in.TaskID, in.Run, saga, name, action, in.Input})
+	return &compensationCall{step: name, function: state.Arguments.FunctionName, payload: payload}, err
+}
+
+// run calls a compensation and waits for its end. It may be called again: a
+// compensation that was done stays so.
+func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
+	out, err := s.Functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &call.function, Payload: call.payload})
+	if err != nil {
+		slog.ErrorContext(ctx, "compensation not run", slog.String("step", call.step), slog.Any("error", err))
+		return &Error{CodeCompensation, call.step + " could not be called, and the function's log says why; it is still parked"}
+	}
+	if out.FunctionError == nil {
+		return nil
+	}
+	var failure struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	_ = json.Unmarshal(out.Payload, &failure) // what cannot be read has no words
+	return &Error{CodeCompensation, fmt.Sprintf("%s has failed again: %s: %s; it is still parked", call.step, task.CleanText(failure.Type, 64), task.CleanText(failure.Message, 400))}
+}

@@ -1,0 +1,179 @@
+package admin
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
+	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/spillway-go/spillway/pkg/task"
+)
+
+// step is a state that an execution has entered.
+type step struct {
+	State     string     `json:"state"`
+	Type      string     `json:"type"`    // Task, Choice, …
+	Outcome   string     `json:"outcome"` // ok, failed, ended or running
+	Error     string     `json:"error,omitempty"`
+	Cause     string     `json:"cause,omitempty"`
+	Attempts  int        `json:"attempts,omitempty"`
+	EnteredAt *task.Time `json:"entered_at,omitempty"`
+	TookMS    int64      `json:"took_ms"`
+
+	entered  time.Time
+	failures int
+	open     bool
+}
+
+// Outcomes of a step.
+const (
+	stepOK      = "ok"
+	stepFailed  = "failed" // caught, or else the end of the execution
+	stepEnded   = "ended"  // the execution ended in it
+	stepRunning = "running"
+)
+
+const (
+	historyPage  = 1000
+	historyPages = 25 // an execution has 25,000 events at the most
+	maxPath      = 500
+	maxCause     = 400
+)
+
+// path reads the states of an execution from its history.
+func (s *Sagas) path(ctx context.Context, arn string) (steps []step, cut bool, err error) {
+	p := pathReader{of: map[int64]int{}}
+	in := &sfn.GetExecutionHistoryInput{ExecutionArn: &arn, MaxResults: historyPage, IncludeExecutionData: aws.Bool(false)}
+	for range historyPages {
+		out, err := s.Executions.GetExecutionHistory(ctx, in)
+		if err != nil {
+			return nil, false, err
+		}
+		for i := range out.Events {
+			p.event(&out.Events[i])
+		}
+		if in.NextToken = out.NextToken; in.NextToken == nil {
+			break
+		}
+	}
+	p.end()
+	if len(p.steps) > maxPath {
+		return p.steps[:maxPath], true, nil
+	}
+	return notNil(p.steps), in.NextToken != nil, nil
+}
+
+// pathReader puts events in their states. AWS says of each event which one was
+// before it, which keeps parallel branches apart; an emulator may not.
+type pathReader struct {
+	steps []step
+	of    map[int64]int // which step an event belongs to
+	ended bool
+	last  time.Time
+}
+
+func (p *pathReader) event(e *types.HistoryEvent) {
+	at := aws.ToTime(e.Timestamp)
+	p.last = at
+	kind := string(e.Type)
+	switch {
+	case e.StateEnteredEventDetails != nil:
+		p.steps = append(p.steps, step{
+			State: deref(e.StateEnteredEventDetails.Name), Type: strings.TrimSuffix(kind, "StateEntered"), EnteredAt: momentOf(e.Timestamp), entered: at, open: true,
+		})
+		p.of[e.Id] = len(p.steps) - 1
+		return
+	case e.StateExitedEventDetails != nil:
+		p.exit(deref(e.StateExitedEventDetails.Name), at)
+		return
+	case strings.HasPrefix(kind, "Execution"):
+		p.ended = p.ended || kind != "ExecutionStarted"
+		return
+	}
+	i := p.current(e)
+	if i < 0 {
+		return
+	}
+	p.of[e.Id] = i
+	s := &p.steps[i]
+	if kind == "TaskScheduled" || kind == "LambdaFunctionScheduled" {
+		s.Attempts++
+	}
+	if why, cause, failed := failureOf(e); failed {
+		s.failures++
+		s.Error, s.Cause = task.CleanText(why, 64), task.CleanText(cause, maxCause)
+	}
+}
+
+// current is the step that an event is about: that of the event before it, or
+// the latest that is open.
+func (p *pathReader) current(e *types.HistoryEvent) int {
+	if i, ok := p.of[e.PreviousEventId]; ok && e.PreviousEventId != 0 && p.steps[i].open {
+		return i
+	}
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		if p.steps[i].open && p.steps[i].Type == "Task" {
+			return i
+		}
+	}
+	return -1
+}
+
+func (p *pathReader) exit(name string, at time.Time) {
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		s := &p.steps[i]
+		if s.open && s.State == name {
+			s.open, s.TookMS = false, at.Sub(s.entered).Milliseconds()
+			s.Outcome = stepOK
+			if s.failures > 0 && s.failures >= s.Attempts {
+				s.Outcome = stepFailed
+			}
+			return
+		}
+	}
+}
+
+// end says what became of states that were never left.
+func (p *pathReader) end() {
+	for i := range p.steps {
+		s := &p.steps[i]
+		if !s.open {
+			continue
+		}
+		s.Outcome = stepRunning
+		if p.ended {
+			s.Outcome = stepEnded
+			s.TookMS = p.last.Sub(s.entered).Milliseconds()
+			if s.failures > 0 && s.failures >= s.Attempts {
+				s.Outcome = stepFailed
+			}
+		}
+	}
+}
+
+// failureOf is the error of an event that has one.
+func failureOf(e *types.HistoryEvent) (why, cause string, failed bool) {
+	switch {
+	case e.TaskFailedEventDetails != nil:
+		return deref(e.TaskFailedEventDetails.Error), deref(e.TaskFailedEventDetails.Cause), true
+	case e.TaskTimedOutEventDetails != nil:
+		return deref(e.TaskTimedOutEventDetails.Error), deref(e.TaskTimedOutEventDetails.Cause), true
+	case e.TaskStartFailedEventDetails != nil:
+		return deref(e.TaskStartFailedEventDetails.Error), deref(e.TaskStartFailedEventDetails.Cause), true
+	case e.TaskSubmitFailedEventDetails != nil:
+		return deref(e.TaskSubmitFailedEventDetails.Error), deref(e.TaskSubmitFailedEventDetails.Cause), true
+	case e.LambdaFunctionFailedEventDetails != nil:
+		return deref(e.LambdaFunctionFailedEventDetails.Error), deref(e.LambdaFunctionFailedEventDetails.Cause), true
+	case e.LambdaFunctionTimedOutEventDetails != nil:
+		return deref(e.LambdaFunctionTimedOutEventDetails.Error), deref(e.LambdaFunctionTimedOutEventDetails.Cause), true
+	default:
+		return "", "", false
+	}
+}
+
+func deref(s *string) string { return aws.ToString(s) }
+
+func momentOf(t *time.Time) *task.Time { return moment(aws.ToTime(t)) }
