@@ -18,8 +18,9 @@ RACE := $(shell command -v $$(go env CC 2>/dev/null) >/dev/null 2>&1 && echo -ra
 
 ##@ See it at work
 .PHONY: run up deploy-local down status env
-run: deploy-local bin/spillway ## start the local AWS, deploy, and show a mixed load being worked on
+run: deploy-local bin/spillway ## start the local AWS, deploy, and show a mixed load and three trips being worked on
 	@$(LOCAL) exec bin/spillway demo
+	@$(LOCAL) exec bin/spillway demo trips
 
 up: .venv $(LOCAL) ## start the local AWS, or find it running
 	@$(LOCAL) up
@@ -37,8 +38,8 @@ env: $(LOCAL) ## print the settings for clients of the local AWS: eval "$$(make 
 	@$(LOCAL) env
 
 invoke: .venv $(LOCAL) ## call a local function with its sample event: make invoke FN=submit [EVENT=events/submit.json]
-	@test -f "functions/$(FN)/main.go" || { echo "say which function, one of:" $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.go)))) "- for example make invoke FN=status EVENT=events/list.json" >&2; exit 2; }
-	@function=$$(echo "$(FN)" | awk '{ print toupper(substr($$0, 1, 1)) substr($$0, 2) "Function" }'); \
+	@test -f "functions/$(FN)/main.go" || test -f "functions/trip/$(FN)/main.go" || { echo "say which function, one of:" $(notdir $(patsubst %/,%,$(dir $(wildcard functions/*/main.go functions/trip/*/main.go)))) "- for example make invoke FN=status EVENT=events/list.json" >&2; exit 2; }
+	@function=$$(grep -io '^  $(FN)Function:' template.yaml | tr -d ' :'); \
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
@@ -105,7 +106,7 @@ deploy: .venv go-ready bin/spillway ## deploy to an AWS account: make deploy STA
 	@$(SAM) deploy --config-env $(STAGE)
 
 ##@ Keep it tidy
-.PHONY: lint fmt tidy validate vuln lock check clean
+.PHONY: lint fmt golden tidy validate vuln lock check clean
 lint: validate go-ready ## golangci-lint with gofumpt, the template, tidy modules
 	@echo "golangci-lint (its first build takes a few minutes)"
 	@$(TOOL) golangci-lint run
@@ -114,6 +115,9 @@ lint: validate go-ready ## golangci-lint with gofumpt, the template, tidy module
 
 fmt: go-ready ## format the Go code
 	@$(TOOL) golangci-lint fmt
+
+golden: go-ready ## write the state machine, its picture and other golden files again
+	@go test ./infra ./pkg/saga -args -update
 
 tidy: go-ready ## tidy the modules
 	@go mod tidy

@@ -52,7 +52,7 @@ that was waited for, or replayed, ended other than succeeded, 130 interrupted.`,
 
 	o := &operator{app: a}
 	root.AddCommand(a.submitCommand(), a.getCommand(), a.listCommand(), a.cancelCommand(),
-		o.taskCommand(), o.dlqCommand(), o.streamCommand(), o.chaosCommand(),
+		o.taskCommand(), o.dlqCommand(), o.streamCommand(), o.sagaCommand(), o.chaosCommand(),
 		a.demoCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (o *operator) sagaCommand() *cobra.Command {
+	return o.group("saga", "Show sagas, and see to what they could not undo",
+		`Show sagas, and see to what they could not undo.
+
+Works through the stack's admin function, which your identity must be allowed to
+invoke (lambda:InvokeFunction). A saga is named as its execution: the task's id, a
+hyphen and its run. A compensation that failed for good is parked in the saga
+failures queue until somebody resumes it, skips it, or says that it is done.
+
+Exit codes: 0 done, 1 failed or refused, 2 used wrongly, or nobody there to say
+yes, 130 interrupted.`,
+		o.sagaListCommand(), o.sagaShowCommand(),
+		o.sagaHandleCommand("resume", "Run a parked compensation again",
+			`Run a parked compensation again, and take it off the queue when it succeeds. It
+stays where it is when it fails again. Running one that was done changes nothing.`),
+		o.sagaHandleCommand("skip", "Leave what a parked compensation was to undo",
+			`Leave what a parked compensation was to undo as it is, and take it off the queue.
+The reason goes into the audit trail (spillway dlq jobs).`),
+		o.sagaHandleCommand("done", "Record that somebody has undone it",
+			`Record that somebody has done by hand what a parked compensation was to do, and
+take it off the queue. The reason goes into the audit trail (spillway dlq jobs).`))
+}
+
+// sagaExecution is an execution as saga.list has it.
+type sagaExecution struct {
+	Execution string    `json:"execution"`
+	TaskID    string    `json:"task_id"`
+	Status    string    `json:"status"`
+	StartedAt time.Time `json:"started_at"`
+	StoppedAt time.Time `json:"stopped_at"`
+}
+
+// parkedStep is a compensation that waits for a person.
+type parkedStep struct {
+	Execution string       `json:"execution"`
+	Step      string       `json:"step"`
+	Error     messageError `json:"error"`
+	Completed []string     `json:"completed"`
+	ParkedAt  time.Time    `json:"parked_at"`
+}
+
+type messageError struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// parkedList is what lies in the saga failures queue.
+type parkedList struct {
+	Parked  []parkedStep `json:"parked"`
+	Foreign int          `json:"foreign"`
+	Note    string       `json:"note"`
+}
+
+// sagaStatuses are those that Step Functions knows.
+var sagaStatuses = []string{"running", "succeeded", "failed", "timed_out", "aborted"}
+
+func (o *operator) sagaListCommand() *cobra.Command {
+	var (
+		limit          int
+		status, cursor string
+	)
+	cmd := &cobra.Command{
+		Use:               "ls",
+		Aliases:           []string{"list"},
+		Short:             "List executions, and the compensations that are parked",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	fl := cmd.Flags()
+	fl.IntVar(&limit, "max", 25, "how many executions to show at most, 1 to 100")
+	fl.StringVar(&status, "status", "", "only executions in this state: "+strings.Join(sagaStatuses, ", "))
+	fl.StringVar(&cursor, "cursor", "", "go on after this page")
+	complete(cmd, "max")
+	complete(cmd, "status", sagaStatuses...)
+	complete(cmd, "cursor")
+	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
+		if limit < 1 || limit > 100 {
+			return usagef("--max must be 1 to 100")
+		}
+		return o.withAdmin(func(ctx context.Context, _ []string) error {
+			out, raw, err := ask[struct {
+				Executions []sagaExecution `json:"executions"`
+				Cursor     string          `json:"cursor"`
+				parkedList
+			}](ctx, o, adminRequest{Command: "saga.list", Max: limit, Status: status, Cursor: cursor})
+			if err != nil || o.json() {
+				return o.answer(raw, err)
+			}
+			return o.showSagas(out.Executions, out.Cursor, &out.parkedList)
+		})(ctx, args)
+	})
+	return cmd
+}
+
+func (o *operator) showSagas(executions []sagaExecution, cursor string, parked *parkedList) error {
+	p, notes := &printer{w: o.out}, &printer{w: o.errw}
+	width, _ := o.screen(o.out)
+	rows := make([][]string, len(executions))
+	for i, e := range executions {
+		took := ""
+		if !e.StoppedAt.IsZero() {
+			took = shortDuration(e.StoppedAt.Sub(e.StartedAt))
+		}
+		rows[i] = []string{clean(e.Execution), clean(e.Status), since(e.StartedAt), took}
+	}
+	if len(rows) > 0 {
+		p.table(width, []column{{title: "EXECUTION"}, {title: "STATUS"}, {title: "AGE", right: true}, {title: "TOOK", right: true}}, rows)
+	} else {
+		notes.printf("no executions\n")
+	}
+	o.showParked(p, width, parked)
+	if p.err != nil {
+		return p.err
+	}
+	if cursor != "" {
+		notes.printf("more: %s\n", o.commandLine("saga", "ls", "--cursor", cursor))
+	}
+	if parked.Foreign > 0 {
+		notes.printf("%d other messages lie in the queue: %s\n", parked.Foreign, o.commandLine("dlq", "ls", "--queue", "saga"))
+	}
+	if parked.Note != "" {
+		notes.printf("%s\n", clean(parked.Note))
+	}
+	return notes.err
+}
+
+// showParked lists what waits for a person, with how to go on.
+func (o *operator) showParked(p *printer, width int, list *parkedList) {
+	if len(list.Parked) == 0 {
+		return
+	}
+	rows := make([][]string, len(list.Parked))
+	for i, s := range list.Parked {
+		rows[i] = []string{clean(s.Execution), clean(s.Step), since(s.ParkedAt), why(s.Error.Code, s.Error.Message, "")}
+	}
+	p.printf("\nparked\n")
+	p.table(width, []column{{title: "EXECUTION"}, {title: "STEP"}, {title: "AGE", right: true}, {title: "ERROR"}}, rows)
+	p.printf("\nrun it again: %s\n", o.commandLine("saga", "resume", list.Parked[0].Execution, list.Parked[0].Step))
+}
+
+// sagaHandleCommand is one of those that take a parked compensation off the
+// queue.
+func (o *operator) sagaHandleCommand(verb, short, long string) *cobra.Command {
+	var (
+		reason string
+		yes    bool
+	)
+	needsReason := verb != "resume"
+	cmd := &cobra.Command{
+		Use:               verb + " EXECUTION STEP",
+		Short:             short,
+		Long:              long,
+		Args:              cobra.ExactArgs(2),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&reason, "reason", "", "why, for the audit trail")
+	fl.BoolVarP(&yes, "yes", "y", false, "do not ask")
+	complete(cmd, "reason")
+	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
+		reason = strings.TrimSpace(reason)
+		if needsReason && reason == "" {
+			return usagef("--reason is needed: say why, for whoever reads the audit trail")
+		}
+		return o.withAdmin(func(ctx context.Context, args []string) error {
+			if !yes {
+				words := []string{"saga", verb, args[0], args[1], "--yes"}
+				if reason != "" {
+					words = append(words, "--reason", reason)
+				}
+				question := map[string]string{
+					"resume": "Run " + clean(args[1]) + " of " + clean(args[0]) + " again?",
+					"skip":   "Leave what " + clean(args[1]) + " of " + clean(args[0]) + " was to undo?",
+					"done":   "Has " + clean(args[1]) + " of " + clean(args[0]) + " been done by hand?",
+				}[verb]
+				if err := o.confirm(ctx, question, o.commandLine(words...)); err != nil {
+					return err
+				}
+			}
+			out, raw, err := change[struct {
+				Execution string `json:"execution"`
+				Step      string `json:"step"`
+				Outcome   string `json:"outcome"`
+				JobID     string `json:"job_id"`
+			}](ctx, o, adminRequest{Command: "saga." + verb, Execution: args[0], Step: args[1], Reason: reason})
+			if err != nil || o.json() {
+				return o.answer(raw, err)
+			}
+			p := &printer{w: o.out}
+			p.printf("%s of %s: %s (job %s)\n", clean(out.Step), clean(out.Execution), clean(out.Outcome), clean(out.JobID))
+			return p.err
+		})(ctx, args)
+	})
+	return cmd
+}
