@@ -34,7 +34,12 @@ func TestAdminIsNotPublic(t *testing.T) {
 		}
 		slices.Sort(callers[role])
 	}
-	if diff := cmp.Diff(map[string][]string{"AdminRole": {"AdminFunction.Arn", "NotifyFunction.Arn"}}, callers); diff != "" {
+	cancel := []string{"CancelCarFunction.Arn", "CancelFlightFunction.Arn", "CancelHotelFunction.Arn"}
+	want := map[string][]string{
+		"AdminRole":    append([]string{"AdminFunction.Arn"}, append(slices.Clone(cancel), "NotifyFunction.Arn")...),
+		"TripSagaRole": append([]string{"BookCarFunction.Arn", "BookFlightFunction.Arn", "BookHotelFunction.Arn"}, cancel...),
+	}
+	if diff := cmp.Diff(want, callers); diff != "" {
 		t.Errorf("who may call a function (-want +got):\n%s", diff)
 	}
 }
@@ -44,7 +49,7 @@ func TestAdminContinuations(t *testing.T) {
 	tmpl, _ := load(t)
 	want := map[string]any{"FunctionName": "AdminFunction", "Qualifier": "$LATEST", "MaximumRetryAttempts": 2, "MaximumEventAgeInSeconds": 3600}
 	configs := tmpl.ofType("AWS::Lambda::EventInvokeConfig")
-	if diff := cmp.Diff(want, configs["AdminAsync"].Properties); diff != "" || len(configs) != 1 {
+	if diff := cmp.Diff(want, configs["AdminAsync"].Properties); diff != "" || len(configs) != 2 { // the other is recover's
 		t.Errorf("asynchronous calls, of %d functions (-want +got):\n%s", len(configs), diff)
 	}
 	if got := at(t, tmpl.Resources["AdminFunction"].Properties, "Timeout"); !cmp.Equal(got, any([]any{"Size", "Size", "AdminTimeout"})) {
@@ -80,16 +85,22 @@ func TestAdminRole(t *testing.T) {
 			"dynamodb:DeleteItem", "dynamodb:BatchWriteItem", "dynamodb:Query"),
 		on([]string{"${ArchiveBucket.Arn}/*"}, "s3:GetObject", "s3:PutObject", "s3:DeleteObject"),
 		on([]string{"ArchiveBucket.Arn"}, "s3:ListBucket"),
-		on([]string{"DeadLetterQueue.Arn", "StreamFailuresQueue.Arn"}, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
+		on([]string{"DeadLetterQueue.Arn", "StreamFailuresQueue.Arn", "SagaFailuresQueue.Arn"}, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
 			"sqs:GetQueueAttributes", "sqs:SendMessage"),
 		on([]string{"DeadLetterQueue.Arn"}, "sqs:StartMessageMoveTask"),
 		on([]string{"TasksQueue.Arn", "BacklogQueue.Arn"}, "sqs:SendMessage"),
-		on([]string{"NotifyFunction.Arn", "AdminFunction.Arn"}, "lambda:InvokeFunction"),
+		on([]string{"NotifyFunction.Arn", "AdminFunction.Arn", "CancelHotelFunction.Arn", "CancelFlightFunction.Arn", "CancelCarFunction.Arn"}, "lambda:InvokeFunction"),
+		on([]string{"TripSaga"}, "states:ListExecutions", "states:DescribeStateMachine"),
+		on([]string{tripExecutions}, "states:DescribeExecution", "states:GetExecutionHistory"),
+		on([]string{"ReservationsTable.Arn"}, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"),
 	)
 	if diff := cmp.Diff(sorted(want), allowed(t, tmpl, "AdminRole")); diff != "" {
 		t.Errorf("what AdminRole may do (-want +got):\n%s", diff)
 	}
 }
+
+// tripExecutions are the executions of the trip's machine.
+const tripExecutions = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${TripSaga.Name}:*"
 
 // On AWS a role allows no more than single actions, on single resources but for three that know none.
 func TestRolesAllowSingleActions(t *testing.T) {
@@ -133,8 +144,11 @@ func TestControlTable(t *testing.T) {
 	if diff := cmp.Diff(want, tmpl.Resources["ControlTable"].Properties); diff != "" {
 		t.Errorf("the control table (-want +got):\n%s", diff)
 	}
-	if n := len(tmpl.ofType("AWS::DynamoDB::Table")); n != 2 {
-		t.Errorf("there are %d tables, and the tests know 2", n)
+	if diff := cmp.Diff(want, tmpl.Resources["ReservationsTable"].Properties); diff != "" {
+		t.Errorf("the reservations table (-want +got):\n%s", diff)
+	}
+	if n := len(tmpl.ofType("AWS::DynamoDB::Table")); n != 3 {
+		t.Errorf("there are %d tables, and the tests know 3", n)
 	}
 }
 

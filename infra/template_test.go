@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/trip"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -124,7 +126,7 @@ func TestStagesOnAwsResetLocalSettings(t *testing.T) {
 			continue
 		}
 		stages++
-		for _, want := range []string{`EndpointUrl=""`, "Size=standard", "AllowPrivateWebhookTargets=false"} {
+		for _, want := range []string{`EndpointUrl=""`, "Size=standard", "AllowPrivateWebhookTargets=false", "ChaosEnabled=false"} {
 			if !slices.Contains(strings.Fields(m[2]), want) {
 				t.Errorf("%s does not set %s", m[1], want)
 			}
@@ -223,6 +225,10 @@ func TestEveryRouteIsSigned(t *testing.T) {
 		for event, source := range function.events() {
 			switch kind := at(t, source, "Type"); kind {
 			case "SQS":
+			case "EventBridgeRule":
+				if name != "RecoverFunction" {
+					t.Errorf("%s listens to EventBridge", name)
+				}
 			case "DynamoDB":
 				if name != "NotifyFunction" {
 					t.Errorf("%s reads a stream", name)
@@ -266,7 +272,7 @@ func TestRecursiveLoop(t *testing.T) {
 
 func TestQueues(t *testing.T) {
 	tmpl, _ := load(t)
-	days := map[string]int{"TasksQueue": 7, "BacklogQueue": 7, "DeadLetterQueue": 14, "StreamFailuresQueue": 14}
+	days := map[string]int{"TasksQueue": 7, "BacklogQueue": 7, "DeadLetterQueue": 14, "StreamFailuresQueue": 14, "SagaFailuresQueue": 14}
 	for name, queue := range tmpl.ofType("AWS::SQS::Queue") {
 		if got := at(t, queue.Properties, "MessageRetentionPeriod"); got != days[name]*24*60*60 {
 			t.Errorf("%s keeps messages for %v s, want %d days", name, got, days[name])
@@ -274,7 +280,11 @@ func TestQueues(t *testing.T) {
 		if at(t, queue.Properties, "SqsManagedSseEnabled") != true {
 			t.Errorf("%s is not encrypted", name)
 		}
-		if !slices.Contains(at(t, tmpl.Resources["QueuesTlsOnly"].Properties, "Queues").([]any), any(name)) {
+		tlsOnly := "QueuesTlsOnly"
+		if name == "SagaFailuresQueue" {
+			tlsOnly = "SagaFailuresPolicy"
+		}
+		if !slices.Contains(at(t, tmpl.Resources[tlsOnly].Properties, "Queues").([]any), any(name)) {
 			t.Errorf("%s may be used without TLS", name)
 		}
 		delete(days, name)
@@ -314,6 +324,10 @@ func TestFunctionsAreApart(t *testing.T) {
 	tmpl, _ := load(t)
 	for name, function := range tmpl.functions() {
 		short := strings.TrimSuffix(name, "Function")
+		if step, ok := tripStep(name); ok {
+			testTripStep(t, tmpl, function, step)
+			continue
+		}
 		if got, want := at(t, function.Properties, "Role"), short+"Role.Arn"; got != want {
 			t.Errorf("%s: got role %v, want %s", name, got, want)
 		}
@@ -330,6 +344,71 @@ func TestFunctionsAreApart(t *testing.T) {
 		}
 		if got, want := at(t, function.Properties, "CodeUri"), "functions/"+strings.ToLower(short)+"/"; got != want {
 			t.Errorf("%s: got code %v, want %s", name, got, want)
+		}
+	}
+}
+
+// tripStep is the step of the trip that a function is, such as BookHotel.
+func tripStep(function string) (step string, ok bool) {
+	step = strings.TrimSuffix(function, "Function")
+	return step, slices.Contains(trip.States(), step)
+}
+
+// The steps of the trip share a log group, and a role with those that do the same: book, or cancel.
+func testTripStep(t *testing.T, tmpl template, function resource, step string) {
+	t.Helper()
+	role := "TripBookRole"
+	if strings.HasPrefix(step, "Cancel") {
+		role = "TripCancelRole"
+	}
+	want := map[string]any{
+		"Role": role + ".Arn", "CodeUri": "functions/trip/" + strings.ToLower(step) + "/", "LoggingConfig": map[string]any{"LogGroup": "TripLogs"},
+		"Timeout": []any{"Size", "Size", "TripTimeout"},
+		"Environment": map[string]any{"Variables": map[string]any{
+			"RESERVATIONS_TABLE": "ReservationsTable", "CONTROL_TABLE": "ControlTable", "CHAOS_ENABLED": "ChaosEnabled",
+		}},
+	}
+	if diff := cmp.Diff(want, function.Properties); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", step, diff)
+	}
+	if got, want := logsOf(t, tmpl, role), []any{"TripLogs.Arn"}; !cmp.Equal(got, want) {
+		t.Errorf("%s may write to log groups %v, want %v", role, got, want)
+	}
+	for name, size := range tmpl.Mappings["Size"] {
+		// The machine waits longer for a step than the step may take.
+		if size["TripTimeout"] >= 20 {
+			t.Errorf("%s: a step may take %d s, and the machine waits for 20", name, size["TripTimeout"])
+		}
+	}
+}
+
+// What the saga may do: call its steps, write its task, and park what it cannot undo. Steps book and cancel in one
+// table, and look for faults in one partition of another.
+func TestTripRoles(t *testing.T) {
+	tmpl, _ := load(t)
+	want := map[string][]string{
+		"TripSagaRole": {
+			"dynamodb:GetItem on TasksTable.Arn", "dynamodb:UpdateItem on TasksTable.Arn",
+			"lambda:InvokeFunction on BookCarFunction.Arn", "lambda:InvokeFunction on BookFlightFunction.Arn", "lambda:InvokeFunction on BookHotelFunction.Arn",
+			"lambda:InvokeFunction on CancelCarFunction.Arn", "lambda:InvokeFunction on CancelFlightFunction.Arn", "lambda:InvokeFunction on CancelHotelFunction.Arn",
+			"sqs:SendMessage on SagaFailuresQueue.Arn",
+		},
+		"TripBookRole": {
+			"dynamodb:GetItem on ControlTable.Arn", "dynamodb:GetItem on ReservationsTable.Arn",
+			"dynamodb:PutItem on ReservationsTable.Arn", "dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
+		},
+		"TripCancelRole": {
+			"dynamodb:DeleteItem on ReservationsTable.Arn", "dynamodb:GetItem on ControlTable.Arn", "dynamodb:GetItem on ReservationsTable.Arn",
+			"dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
+		},
+		"RecoverRole": {
+			"dynamodb:GetItem on TasksTable.Arn", "sqs:SendMessage on SagaFailuresQueue.Arn", "states:DescribeExecution on " + tripExecutions,
+			"states:StartExecution on TripSaga",
+		},
+	}
+	for role, want := range want {
+		if diff := cmp.Diff(want, allowed(t, tmpl, role)); diff != "" {
+			t.Errorf("what %s may do (-want +got):\n%s", role, diff)
 		}
 	}
 }

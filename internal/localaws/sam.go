@@ -41,6 +41,7 @@ func Parameters(endpoint string) map[string]string {
 		"Architecture":               architecture(),
 		"Size":                       "local",
 		"AllowPrivateWebhookTargets": "true",
+		"ChaosEnabled":               "true",
 		"RetryBaseDelay":             "200ms",
 		"WebhookTimeout":             "3s",
 	}

@@ -179,3 +179,25 @@ func ExampleRedrive_Run() {
 	// true
 	// true
 }
+
+func ExampleRedrive_ByHand() {
+	ctx := context.Background()
+	r, queues := orders()
+	jobID, err := r.ByHand(ctx, redrive.Request{Kind: redrive.KindDone, Queue: "orders", By: "ada", Reason: "called the customer"},
+		func(l *redrive.Letter) bool { return l.Body == "order 2" },
+		func(context.Context, *redrive.Letter) error { return nil })
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job, err := r.Job(ctx, jobID, 0, 10)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(job.Request.By, "says", job.Request.Kind, "since she", job.Request.Reason)
+	fmt.Println(len(queues.Messages("orders-dead")), "dead letters are left")
+	// Output:
+	// ada says done since she called the customer
+	// 2 dead letters are left
+}

@@ -74,13 +74,13 @@ func parse[In any](raw json.RawMessage) (Call[In], payload, error) {
 }
 
 func act[In, Out any](ctx context.Context, l *Ledger, c Call[In], fn func(context.Context, Call[In]) (Effect[Out], error), outside bool) (json.RawMessage, error) {
-	from := absent
+	from := record{state: absent}
 	if outside {
-		err := l.commit(ctx, l.move(c.Key, c.Step, record{state: started, until: deadline(ctx).UnixMilli()}, absent, started), nil)
+		err := l.commit(ctx, l.move(c.Key, c.Step, record{state: started, until: deadline(ctx).UnixMilli()}, record{state: absent}, record{state: started}), nil)
 		if err != nil {
 			return answered(err)
 		}
-		from = started
+		from = record{state: started}
 	}
 	effect, err := fn(ctx, c)
 	if err != nil {
@@ -97,10 +97,11 @@ func act[In, Out any](ctx context.Context, l *Ledger, c Call[In], fn func(contex
 	if err == nil {
 		return result, nil
 	}
-	if outside {
+	before, err := answered(err)
+	if outside && err != nil {
 		slog.ErrorContext(ctx, "an effect outside is not recorded", slog.String("saga", c.Key), slog.String("step", c.Step), slog.Any("error", err))
 	}
-	return answered(err)
+	return before, err
 }
 
 // answered is what an action answers whose record was in the way.

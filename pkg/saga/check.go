@@ -69,7 +69,7 @@ func (c *checker) names() {
 
 // reserved are the states that every machine has.
 var reserved = []string{
-	"Begin", "Recovering", "ReadTask", "StillOpen", "NothingToRecover", "Pivoted", "UndoAll", "Undone", "RecordSucceeded", "Succeeded",
+	"Begin", "Recovering", "ReadTask", "StillOpen", "NothingToRecover", "Pivoted", "GoForward", "UndoAll", "Undone", "RecordSucceeded", "Succeeded",
 	"RecordFailed", "RecordCanceled", "Compensated", "RecordCompensationFailed", "CompensationFailed", "RecordForwardFailed", "ForwardFailed", "Unrecorded",
 }
 

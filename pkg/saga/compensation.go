@@ -75,7 +75,7 @@ func undo[In, Out any](ctx context.Context, l *Ledger, u Undo[In, Out], fn func(
 		default:
 			return fmt.Errorf("%s is recorded as %q, which this version does not know", u.Action, string(r.state))
 		}
-		err = l.commit(ctx, l.move(u.Key, u.Action, record{state: undone}, r.state), writes)
+		err = l.commit(ctx, l.move(u.Key, u.Action, record{state: undone}, record{state: r.state, until: r.until}), writes)
 		conflict, ok := errors.AsType[*conflictError](err)
 		if !ok {
 			return err

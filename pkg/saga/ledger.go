@@ -102,10 +102,11 @@ func (l *Ledger) read(ctx context.Context, saga, step string) (record, error) {
 }
 
 // move is the write that brings a step from one of some states to another. The
-// failed condition returns the record that is in the way.
-func (l *Ledger) move(saga, step string, to record, from ...state) types.TransactWriteItem {
+// failed condition returns the record that is in the way. A state with until is
+// that one beginning of the step, not another that came after it.
+func (l *Ledger) move(saga, step string, to record, from ...record) types.TransactWriteItem {
 	values := item{":to": str(string(to.state)), ":expires": num(time.Now().Add(l.opts.Retention).Unix())}
-	set, remove := "SET #state = :to, expires_at = :expires", ""
+	set := "SET #state = :to, expires_at = :expires"
 	if to.result != "" {
 		set += ", #result = :result"
 		values[":result"] = str(to.result)
@@ -114,28 +115,32 @@ func (l *Ledger) move(saga, step string, to record, from ...state) types.Transac
 		set += ", #until = :until"
 		values[":until"] = num(to.until)
 	}
-	condition := ""
-	for i, s := range from {
-		if i > 0 {
-			condition += " OR "
-		}
-		if s == absent {
-			condition += "attribute_not_exists(pk)"
-			continue
-		}
-		name := ":from" + strconv.Itoa(i)
-		condition += "#state = " + name
-		values[name] = str(string(s))
-	}
 	names := map[string]string{"#state": "state"}
-	if to.result != "" {
-		names["#result"] = "result"
-	}
 	if to.until != 0 {
 		names["#until"] = "until"
 	}
+	condition := ""
+	for i, r := range from {
+		if i > 0 {
+			condition += " OR "
+		}
+		if r.state == absent {
+			condition += "attribute_not_exists(pk)"
+			continue
+		}
+		name, since := ":from"+strconv.Itoa(i), ":since"+strconv.Itoa(i)
+		condition += "#state = " + name
+		values[name] = str(string(r.state))
+		if r.until != 0 {
+			condition += " AND #until = " + since
+			values[since], names["#until"] = num(r.until), "until"
+		}
+	}
+	if to.result != "" {
+		names["#result"] = "result"
+	}
 	return types.TransactWriteItem{Update: &types.Update{
-		TableName: &l.table, Key: l.key(saga, step), UpdateExpression: aws.String(set + remove), ConditionExpression: &condition,
+		TableName: &l.table, Key: l.key(saga, step), UpdateExpression: &set, ConditionExpression: &condition,
 		ExpressionAttributeNames: names, ExpressionAttributeValues: values,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}

@@ -168,7 +168,14 @@ func (r *renderer) recovering() {
 	r.add("StillOpen", choice(next, "$open", "NothingToRecover"))
 	r.add("NothingToRecover", object{{"Type", "Succeed"}})
 	if forward {
-		r.add("Pivoted", choice(recordState(r.Stages[pivot+1]), "$pivoted", "UndoAll"))
+		r.add("Pivoted", choice("GoForward", "$pivoted", "UndoAll"))
+		known := object{}
+		r.steps(func(stage int, s Step) {
+			if stage <= pivot {
+				known = append(known, field{isVar(s.Name), isDone})
+			}
+		})
+		r.add("GoForward", object{{"Type", "Pass"}, {"Assign", known}, {"Output", object{}}, {"Next", recordState(r.Stages[pivot+1])}})
 	}
 	all := object{{"error", "aborted"}, {"message", "the execution ended before its time"}, {"failed_step", "UndoAll"}, {"retryable", true}}
 	r.steps(func(stage int, s Step) {

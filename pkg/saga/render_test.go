@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -13,7 +15,10 @@ import (
 	"github.com/spillway-go/spillway/pkg/saga"
 )
 
-var update = flag.Bool("update", false, "write the golden files again")
+var (
+	update = flag.Bool("update", false, "write the golden files again")
+	dump   = flag.String("dump", "", "folder for the machines of TestEveryDefinitionVerifies, for `make validate`")
+)
 
 // Small sagas and their machines, to be reviewed like code.
 func TestGolden(t *testing.T) {
@@ -89,6 +94,7 @@ func definitions(t *rapid.T) saga.Definition {
 // Whatever definition there may be: its machine is proven.
 func TestEveryDefinitionVerifies(t *testing.T) {
 	t.Parallel()
+	n := 0
 	rapid.Check(t, func(t *rapid.T) {
 		d := definitions(t)
 		machine, err := d.Render()
@@ -97,6 +103,12 @@ func TestEveryDefinitionVerifies(t *testing.T) {
 		}
 		if err := saga.Verify(machine, d.Claims()); err != nil {
 			t.Fatalf("%v\n%s", err, machine)
+		}
+		if *dump != "" {
+			n++
+			if err := os.WriteFile(filepath.Join(*dump, strconv.Itoa(n)+".asl.json"), machine, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }

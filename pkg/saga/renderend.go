@@ -22,7 +22,7 @@ func rowKey() object { return object{{"id", object{{"S", x("$task_id")}}}} }
 
 // update is a state that writes the task's row. values are the parameters that
 // the write leaves open.
-func update(e tasktable.External, values, assign object, output any, onCondition, onError object, next string) object {
+func update(e tasktable.External, values object, output any, onCondition, onError object, next string) object {
 	names, params := object{}, object{{":run", object{{"N", x("$string($run)")}}}}
 	for _, name := range sorted(e.Names) {
 		names = append(names, field{name, e.Names[name]})
@@ -38,9 +38,6 @@ func update(e tasktable.External, values, assign object, output any, onCondition
 			{"ExpressionAttributeNames", names}, {"ExpressionAttributeValues", append(params, values...)},
 		}},
 		{"TimeoutSeconds", sdkTimeout},
-	}
-	if len(assign) > 0 {
-		state = append(state, field{"Assign", assign})
 	}
 	return append(state,
 		field{"Output", output},
@@ -60,7 +57,7 @@ func (r *renderer) record(stage int, st Stage) {
 	if stage > r.pivot() {
 		values = append(values, field{":mark", object{{"S", x("$string($run) & ' ' & $string($results)")}}})
 		stuck := append(caught(first, true), field{parkedVar(first), true})
-		r.add(name, update(tasktable.ExternalMark(), values, nil, object{},
+		r.add(name, update(tasktable.ExternalMark(), values, object{},
 			catcher(stuck, parkState(first), conditionFailed...), catcher(stuck, parkState(first), "States.ALL"), first))
 		return
 	}
@@ -68,7 +65,7 @@ func (r *renderer) record(stage int, st Stage) {
 		{"error", "canceled"}, {"message", "the task was canceled, or is no longer this run's"}, {"failed_step", stageName(st)}, {"retryable", false},
 	}
 	back := r.undo(stage - 1)
-	r.add(name, update(tasktable.ExternalProgress(), values, nil, object{},
+	r.add(name, update(tasktable.ExternalProgress(), values, object{},
 		catcher(canceled, back, conditionFailed...), catcher(caught(name, true), back, "States.ALL"), stageName(st)))
 }
 
@@ -86,20 +83,20 @@ func (r *renderer) ends() {
 		overtaken = catcher(nil, "Succeeded", conditionFailed...)
 	}
 	r.add("RecordSucceeded", update(tasktable.ExternalSuccess(),
-		object{at, {":result", object{{"S", x("$string($results)")}}}}, nil, x("$results"), overtaken, unrecorded, "Succeeded"))
+		object{at, {":result", object{{"S", x("$string($results)")}}}}, x("$results"), overtaken, unrecorded, "Succeeded"))
 	r.add("Succeeded", object{{"Type", "Succeed"}})
 
 	r.add("RecordFailed", update(tasktable.ExternalFailure(false),
-		append(object{at}, r.failure("$error", "$message", "$retryable")...), nil, object{},
+		append(object{at}, r.failure("$error", "$message", "$retryable")...), object{},
 		catcher(nil, "RecordCanceled", conditionFailed...), unrecorded, "Compensated"))
-	r.add("RecordCanceled", update(tasktable.ExternalCancel(), object{at}, nil, object{},
+	r.add("RecordCanceled", update(tasktable.ExternalCancel(), object{at}, object{},
 		catcher(nil, "Compensated", conditionFailed...), unrecorded, "Compensated"))
 	r.add("Compensated", object{{"Type", "Fail"}, {"Error", x("$error")}, {"Cause", x("$message")}})
 
 	stuck := func(record, end, code, what string) {
 		message := "'" + what + ": ' & $join([" + r.parkedList() + "], ', ') & '; after ' & $failed_step & ': ' & $error & ', ' & $message"
 		r.add(record, update(tasktable.ExternalFailure(true),
-			append(object{at}, r.failure("'"+code+"'", "$substring("+message+", 0, 400)", "true")...), nil, object{},
+			append(object{at}, r.failure("'"+code+"'", "$substring("+message+", 0, 400)", "true")...), object{},
 			catcher(nil, end, conditionFailed...), unrecorded, end))
 		r.add(end, object{{"Type", "Fail"}, {"Error", code}, {"Cause", x(message)}})
 	}

@@ -142,6 +142,7 @@ func ExampleTable_Settle_outcomes() {
 		tasktable.Cancel(row()),
 		tasktable.Expired(row()),
 		tasktable.Release(row()),
+		tasktable.Yield(row()),
 		tasktable.Defer(row()),
 	}
 	for i, s := range table.Settle(ctx, settlements) {
@@ -155,6 +156,7 @@ func ExampleTable_Settle_outcomes() {
 	// dead_lettered after attempts: 1
 	// canceled after attempts: 1
 	// expired after attempts: 0
+	// queued after attempts: 0
 	// queued after attempts: 0
 	// running after attempts: 1
 }

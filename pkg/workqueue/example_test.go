@@ -145,6 +145,14 @@ func ExampleCopy() {
 	// Output: rejected after 20 hops
 }
 
+// A task that goes on from its checkpoint gets a message with all its hops.
+func ExampleOnward() {
+	worn := &event.SQSMessage{Body: `{"v":2}`, ReceiveCount: 50, Attributes: []event.Attribute{{Name: workqueue.AttrHops, Type: "Number", String: "19"}}}
+	out := workqueue.Onward(worn)
+	fmt.Println(out.Body, *out.Attributes[workqueue.AttrHops].StringValue)
+	// Output: {"v":2} 0
+}
+
 // A message comes back when it is worth it.
 func ExampleQueue_ChangeVisibility() {
 	q := workqueue.New(&fakeSQS{}, "https://sqs.eu-central-1.amazonaws.com/123456789012/tasks", nil)
