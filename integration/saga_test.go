@@ -230,6 +230,12 @@ func (c faultCase) String() string {
 // trip comes by.
 func TestTripFaults(t *testing.T) {
 	for _, c := range faultCases() {
+		// The emulator that comes with the project runs them all. Another one waits
+		// between retries as AWS does, and shows with one step of three that its
+		// machines do the same.
+		if stack.external && !strings.HasSuffix(c.state, "Flight") {
+			continue
+		}
 		t.Run(c.String(), func(t *testing.T) { c.run(t) })
 	}
 }
@@ -401,9 +407,13 @@ func TestTripAborted(t *testing.T) {
 	reserved(t, id)
 }
 
-// Two hundred trips at once over stock for fifty.
+// Two hundred trips at once over stock for fifty. An emulator whose state
+// machines need seconds for a step gets a fifth of that.
 func TestTripCrowd(t *testing.T) {
-	const trips, stock = 200, 50
+	trips, stock := 200, 50
+	if stack.external {
+		trips, stock = 40, 10
+	}
 	ids := offer(t, trips, trips, stock)
 	tasks := make([]*client.Task, trips)
 	var group errgroup.Group

@@ -90,7 +90,12 @@ func (o *operator) showJob(j *job) error {
 	if f := string(j.Filter); f != "null" && f != "{}" {
 		rows.add("filter", f)
 	}
-	rows.addCount("max", j.Max)
+	if j.Execution != "" {
+		rows.add("saga", j.Execution+", "+j.Step)
+		rows.add("reason", j.Reason)
+	} else {
+		rows.addCount("max", j.Max)
+	}
 	if j.Rate > 0 {
 		rows.add("rate", strconv.FormatFloat(j.Rate, 'g', -1, 64)+"/s")
 	}

@@ -25,6 +25,7 @@ type fakeAPI struct {
 	// A test may set these before the first request.
 	refuse   func(r *http.Request) (status int, code string) // zero lets it through
 	accepted func(n int)                                     // after the nth task was accepted
+	trip     func(*client.Task, json.RawMessage)             // ends a trip that was accepted
 	unsigned bool                                            // deliveries lack their signature
 	twist    func(*client.Task)                              // spoils a task when it is answered
 
@@ -147,7 +148,7 @@ func (f *fakeAPI) submit(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "invalid_request")
 		return
 	}
-	if !slices.Contains([]string{"webhook.deliver", "noop"}, b.Type) {
+	if !slices.Contains([]string{"webhook.deliver", "noop", "trip.book"}, b.Type) {
 		problem(w, http.StatusBadRequest, "unknown_task_type")
 		return
 	}
@@ -175,6 +176,8 @@ func (f *fakeAPI) submit(w http.ResponseWriter, r *http.Request) {
 // begin works on a task as far as its times let it.
 func (f *fakeAPI) begin(t *client.Task, b submitBody) {
 	switch {
+	case b.Type == "trip.book":
+		f.update(t, func() { f.trip(t, b.Input) })
 	case b.TTL != "" && b.Delay != "": // as the demonstration's late ones
 		f.update(t, func() { t.Status = client.Expired })
 	case b.Delay != "": // waits to be canceled

@@ -44,6 +44,10 @@ type job struct {
 	Dropped     int             `json:"dropped"`
 	Quarantined int             `json:"quarantined"`
 	Restored    int             `json:"restored"`
+	Resolved    int             `json:"resolved"`
+	Execution   string          `json:"execution"` // of a saga, and its step
+	Step        string          `json:"step"`
+	Reason      string          `json:"reason"`
 	AtLeastOnce int             `json:"at_least_once"`
 	Hops        int             `json:"hops"`
 	Reasons     map[string]int  `json:"reasons"`
@@ -122,7 +126,7 @@ func (j *job) resumable() bool {
 
 // handled counts the messages that the job is through with.
 func (j *job) handled() int {
-	return j.Replayed + j.Skipped + j.Failed + j.Quarantined + j.Restored
+	return j.Replayed + j.Skipped + j.Failed + j.Quarantined + j.Restored + j.Resolved
 }
 
 // tally is how many of what in words, "12 replayed, 3 skipped".
@@ -136,6 +140,7 @@ func (j *job) tally() string {
 	add(j.Replayed, "replayed")
 	add(j.Quarantined, "moved to quarantine")
 	add(j.Restored, "restored")
+	add(j.Resolved, "dealt with")
 	add(j.Skipped-j.Dropped, "skipped")
 	add(j.Dropped, "dropped, their tasks have ended")
 	add(j.Failed, "not sent")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -96,13 +97,23 @@ func (o *operator) sagaListCommand() *cobra.Command {
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
-			return o.showSagas(out.Executions, out.Cursor, &out.parkedList)
+			more := ""
+			if out.Cursor != "" {
+				words := []string{"saga", "ls", "--max", strconv.Itoa(limit), "--cursor", out.Cursor}
+				if status != "" {
+					words = append(words, "--status", status)
+				}
+				more = o.commandLine(words...)
+			}
+			return o.showSagas(out.Executions, more, &out.parkedList)
 		})(ctx, args)
 	})
 	return cmd
 }
 
-func (o *operator) showSagas(executions []sagaExecution, cursor string, parked *parkedList) error {
+// showSagas lists executions; more is the command line for the next page, if
+// there is one.
+func (o *operator) showSagas(executions []sagaExecution, more string, parked *parkedList) error {
 	p, notes := &printer{w: o.out}, &printer{w: o.errw}
 	width, _ := o.screen(o.out)
 	rows := make([][]string, len(executions))
@@ -122,11 +133,20 @@ func (o *operator) showSagas(executions []sagaExecution, cursor string, parked *
 	if p.err != nil {
 		return p.err
 	}
-	if cursor != "" {
-		notes.printf("more: %s\n", o.commandLine("saga", "ls", "--cursor", cursor))
+	if more != "" {
+		notes.printf("more: %s\n", more)
 	}
+	if notes.err != nil {
+		return notes.err
+	}
+	return o.showParkedNotes(parked)
+}
+
+// showParkedNotes says what a list of what is parked leaves out.
+func (o *operator) showParkedNotes(parked *parkedList) error {
+	notes := &printer{w: o.errw}
 	if parked.Foreign > 0 {
-		notes.printf("%d other messages lie in the queue: %s\n", parked.Foreign, o.commandLine("dlq", "ls", "--queue", "saga"))
+		notes.printf("messages in the queue that are no parked steps: %d, see %s\n", parked.Foreign, o.commandLine("dlq", "ls", "--queue", "saga"))
 	}
 	if parked.Note != "" {
 		notes.printf("%s\n", clean(parked.Note))
@@ -145,7 +165,12 @@ func (o *operator) showParked(p *printer, width int, list *parkedList) {
 	}
 	p.printf("\nparked\n")
 	p.table(width, []column{{title: "EXECUTION"}, {title: "STEP"}, {title: "AGE", right: true}, {title: "ERROR"}}, rows)
-	p.printf("\nrun it again: %s\n", o.commandLine("saga", "resume", list.Parked[0].Execution, list.Parked[0].Step))
+	first := &list.Parked[0]
+	p.printf("\nrun it again, leave it, or say that it was done by hand:\n")
+	p.printf("  %s\n", o.commandLine("saga", "resume", clean(first.Execution), clean(first.Step)))
+	for _, verb := range []string{"skip", "done"} {
+		p.printf("  %s\n", o.commandLine("saga", verb, clean(first.Execution), clean(first.Step), "--reason", "WHY"))
+	}
 }
 
 // sagaHandleCommand is one of those that take a parked compensation off the

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,10 +16,13 @@ type sagaStep struct {
 	State    string `json:"state"`
 	Type     string `json:"type"`
 	Outcome  string `json:"outcome"`
+	Undoes   string `json:"undoes"`
 	Error    string `json:"error"`
 	Cause    string `json:"cause"`
 	Attempts int    `json:"attempts"`
-	TookMS   int64  `json:"took_ms"`
+
+	EnteredAt time.Time `json:"entered_at"`
+	TookMS    int64     `json:"took_ms"`
 }
 
 // sagaDetail is an execution as saga.show has it.
@@ -36,8 +40,10 @@ func (o *operator) sagaShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show EXECUTION",
 		Short: "Draw the path that an execution took",
-		Long: `Draw the path that an execution took: each step with its attempts, errors and
-time, the way back when something was undone, and what is parked.`,
+		Long: `Draw the path that an execution took: each step with its time, attempts and
+errors, the way back when something was undone, and what is parked.
+
+  ✓ done   ✗ failed   ! parked for a person   … running   ■ broken off`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
@@ -51,7 +57,10 @@ time, the way back when something was undone, and what is parked.`,
 		p := &printer{w: o.out}
 		drawSaga(p, d, all, width)
 		o.showParked(p, width, &d.parkedList)
-		return p.err
+		if p.err != nil {
+			return p.err
+		}
+		return o.showParkedNotes(&d.parkedList)
 	}))
 	return cmd
 }
@@ -76,25 +85,68 @@ func drawSaga(p *printer, d *sagaDetail, all bool, width int) {
 	for _, s := range d.Path {
 		if all || !bookkeeping(s) {
 			shown = append(shown, s)
-			longest = max(longest, utf8.RuneCountInString(s.State))
+			longest = max(longest, utf8.RuneCountInString(clean(s.State)))
 		}
 	}
+	back := false
 	for i, s := range shown {
-		if i > 0 {
+		switch turn := s.Undoes != "" && !back; {
+		case turn:
+			back = true
+			p.printf("  ╰─╮ the way back\n")
+		case i > 0 && back:
+			p.printf("    │\n")
+		case i > 0:
 			p.printf("  │\n")
 		}
-		text := fmt.Sprintf("  %s %-*s  %6s", mark(s), longest, clean(s.State), shortDuration(time.Duration(s.TookMS)*time.Millisecond))
-		if s.Attempts > 1 {
-			text += fmt.Sprintf("  %d attempts", s.Attempts)
+		indent, room := "  ", longest+2
+		if back {
+			indent, room = "    ", longest
 		}
-		if s.Error != "" && (s.Outcome == "failed" || s.Attempts > 1) {
-			text += "  " + why(s.Error, s.Cause, "")
-		}
-		p.printf("%s\n", cut(text, width))
+		text := fmt.Sprintf("%s%s %-*s  %6s  %s", indent, mark(s), room, clean(s.State), duration(s), d.remarks(s))
+		p.printf("%s\n", cut(strings.TrimRight(text, " "), width))
 	}
 	if d.Cut {
 		p.printf("  ⋮ and more\n")
 	}
+}
+
+// duration is how long a step took, or has taken so far.
+func duration(s sagaStep) string {
+	switch {
+	case s.Type == "Fail", s.Type == "Succeed":
+		return ""
+	case s.Outcome == "running":
+		return since(s.EnteredAt)
+	default:
+		return shortDuration(time.Duration(s.TookMS) * time.Millisecond)
+	}
+}
+
+// remarks are what else is to be said about a step.
+func (d *sagaDetail) remarks(s sagaStep) string {
+	var words []string
+	if s.Undoes != "" {
+		words = append(words, "undoes "+clean(s.Undoes))
+	}
+	if s.Outcome == "running" {
+		words = append(words, "running")
+	}
+	if step, parks := strings.CutPrefix(s.State, "Park"); parks && s.Outcome == "ok" {
+		switch {
+		case slices.ContainsFunc(d.Parked, func(w parkedStep) bool { return w.Step == step }):
+			words = append(words, "waits for you")
+		case d.Note == "":
+			words = append(words, "not parked any more")
+		}
+	}
+	if s.Attempts > 1 {
+		words = append(words, fmt.Sprintf("%d attempts", s.Attempts))
+	}
+	if s.Error != "" && (s.Outcome == "failed" || s.Attempts > 1) {
+		words = append(words, why(s.Error, s.Cause, ""))
+	}
+	return strings.Join(words, "  ")
 }
 
 // bookkeeping are states without an effect that anybody asked for.

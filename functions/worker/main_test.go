@@ -36,7 +36,7 @@ func TestSetup(t *testing.T) {
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
 		"DEAD_LETTER_QUEUE_URL": aws.URL + "/1/dead-letter", "MAX_ATTEMPTS": "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s",
 		"RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m", "WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:1:secret:s",
-		"ALLOW_PRIVATE_WEBHOOK_TARGETS": "false",
+		"ALLOW_PRIVATE_WEBHOOK_TARGETS": "false", "TRIP_SAGA_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:trip", "RESERVATIONS_TABLE": "reservations",
 	})
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(`{"Records":[]}`))
 	if err != nil || string(out) != `{"batchItemFailures":[]}` {

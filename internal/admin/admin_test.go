@@ -26,6 +26,9 @@ func TestCommands(t *testing.T) {
 		"dlq.stop":   {"job_id", "by"}, "dlq.purge": {"queue", "filter", "confirm", "job_id", "max", "dry_run", "by"}, "dlq.restore": {"job_id", "by"},
 		"dlq.jobs": {"job_id", "max", "from"}, "stream.list": {"max"}, "stream.replay": {"max", "dry_run", "ids", "by"},
 		"task.get": {"id"}, "task.cancel": {"id", "by"}, "task.retry": {"id", "filter", "max", "rate", "canary", "dry_run", "plan_id", "by"},
+		"inventory.put": {"items", "by"}, "inventory.get": {"ids"},
+		"saga.list": {"status", "max", "cursor"}, "saga.show": {"execution"}, "saga.resume": {"execution", "step", "reason", "by"},
+		"saga.skip": {"execution", "step", "reason", "by"}, "saga.done": {"execution", "step", "reason", "by"},
 		"chaos.set": {"target", "fault", "rate", "times", "latency", "for", "by"}, "chaos.clear": {"target", "by"}, "chaos.status": nil,
 	}
 	got := map[string][]string{}
@@ -103,6 +106,8 @@ func TestWrongTypes(t *testing.T) {
 				switch field {
 				case "filter":
 					wrong = []string{`1`, `"x"`, `[]`, `true`, `{"max":1}`}
+				case "items":
+					wrong = []string{`1`, `"x"`, `{}`, `[1]`, `[[]]`, `["hotel-1"]`, `true`, `[{"id":1}]`, `[{"available":"1"}]`, `[{"available":1.5}]`}
 				case "ids":
 					wrong = []string{`1`, `"x"`, `{}`, `[1]`, `[[]]`, `[{}]`, `true`}
 				case "max", "canary", "from", "times":
@@ -135,6 +140,8 @@ func TestNulls(t *testing.T) {
 		f.ok(`{"command":"dlq.purge","queue":null,"filter":null,"confirm":"tasks","job_id":null,"max":null,"dry_run":null,"by":null}`)
 		f.ok(`{"command":"stream.list","max":null}`)
 		f.ok(`{"command":"stream.replay","max":null,"dry_run":null,"ids":null,"by":null}`)
+		f.ok(`{"command":"inventory.get","ids":null}`)
+		f.ok(`{"command":"inventory.put","items":[{"id":"hotel-1","available":1}],"by":null}`)
 		f.ok(`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"rate":null,"latency":null,"for":null,"by":null}`)
 		f.ok(`{"command":"chaos.clear","target":null,"by":null}`)
 	})

@@ -53,6 +53,15 @@ var scenarios = map[string]func(f *fixture, ids []string) (payloads []string){
 	"retry plan": func(*fixture, []string) []string {
 		return []string{`{"command":"task.retry","filter":{},"dry_run":true}`}
 	},
+	"sagas": func(f *fixture, _ []string) []string {
+		f.trips()
+		f.parks(first, "CancelHotel")
+		f.parks(other, "CancelCar")
+		return []string{
+			`{"command":"saga.list"}`, `{"command":"saga.show","execution":"` + first + `"}`, `{"command":"saga.resume","execution":"` + first + `","step":"CancelHotel"}`,
+			`{"command":"saga.done","execution":"` + other + `","step":"CancelCar","reason":"by telephone"}`,
+		}
+	},
 	"chaos": func(*fixture, []string) []string {
 		return []string{
 			`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":1}`, `{"command":"chaos.status"}`, `{"command":"chaos.clear"}`,

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/chaos"
@@ -39,13 +40,16 @@ import (
 const (
 	tasksTable   = "spillway-TasksTable-1ABCDEF"
 	controlTable = "spillway-ControlTable-1ABCDEF"
-	bucketName   = "spillway-archivebucket-1abcdef"
-	functionName = "spillway-AdminFunction-1ABCDEF"
+
+	reservationsTable = "spillway-ReservationsTable-1ABCDEF"
+	bucketName        = "spillway-archivebucket-1abcdef"
+	functionName      = "spillway-AdminFunction-1ABCDEF"
 
 	tasksQueue   = "spillway-tasks"
 	backlogQueue = "spillway-backlog"
 	deadQueue    = "spillway-dead-letter"
 	streamQueue  = "spillway-stream-failures"
+	sagaQueue    = "spillway-saga-failures"
 
 	requestIDOfTest = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 	tenant          = "AROAEXAMPLE"
@@ -62,6 +66,9 @@ type fixture struct {
 	bucket  *archivetest.Bucket
 	streams *fakeStreams
 	chaos   *Chaos
+	stock   *archivetest.Table // of reservations
+	machine *fakeMachine
+	steps   *fakeSteps
 	calls   *fakeFunctions
 	mover   *fakeMover
 	kept    *archive.Archive
@@ -93,7 +100,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{
 		T: t, db: tasktabletest.NewDynamoDB(), queues: workqueuetest.New(), control: archivetest.NewTable(), bucket: archivetest.NewBucket(),
-		streams: &fakeStreams{}, calls: &fakeFunctions{}, mover: &fakeMover{}, broken: map[string]error{}, timeout: 5 * time.Minute,
+		streams: &fakeStreams{}, stock: archivetest.NewTable(), machine: newFakeMachine(t), steps: &fakeSteps{}, calls: &fakeFunctions{}, mover: &fakeMover{}, broken: map[string]error{}, timeout: 5 * time.Minute,
 	}
 	f.table = tasktable.New(f.db, tasksTable, nil)
 	f.chaos = &Chaos{Faults: chaos.NewStore(f.control, controlTable), Targets: []chaos.Target{"saga.BookFlight", "saga.CancelHotel"}}
@@ -110,6 +117,7 @@ func newFixture(t *testing.T) *fixture {
 			Origins: []redrive.Queue{tasks, backlog},
 		},
 		"stream": {Letters: streams},
+		"saga":   {Letters: open(sagaQueue, workqueuetest.QueueOptions{})},
 	}
 	f.opts = redrive.Options{Quarantine: f.kept, Continue: Continue(f.calls, functionName), Follow: Follow(f.calls, functionName)}
 	mux := task.NewMux()
@@ -227,7 +235,7 @@ func (f *fixture) holds(name string, want int) {
 }
 
 func (f *fixture) admin() *Admin {
-	return &Admin{Table: f.table, Redrive: redrive.New(f.control, controlTable, f.sources, &f.opts), Streams: f.streams, Chaos: f.chaos}
+	return &Admin{Table: f.table, Redrive: redrive.New(f.control, controlTable, f.sources, &f.opts), Streams: f.streams, Chaos: f.chaos, Stock: trip.NewStock(f.stock, reservationsTable), Sagas: f.sagas()}
 }
 
 // invoke calls the function as Lambda does.
@@ -253,7 +261,7 @@ func (f *fixture) invoke(payload string) (string, error) {
 // internals are in no answer, whatever the command: names of things, and how
 // AWS talks.
 var internals = []string{
-	"arn:", tasksTable, controlTable, bucketName, functionName, "123456789012", "amazonaws", "operation error", "api error", "StatusCode", "RequestID:",
+	"arn:", tasksTable, controlTable, reservationsTable, bucketName, functionName, "123456789012", "amazonaws", "operation error", "api error", "StatusCode", "RequestID:",
 	"secret detail",
 }
 

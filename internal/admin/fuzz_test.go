@@ -34,6 +34,10 @@ func FuzzHandle(f *testing.F) {
 		`{"command":"job.follow","job_id":"PLAN1","hop":0}`, `{"command":"job.follow"}`, `{"command":"dlq.jobs","job_id":"PURGE1","max":3,"from":1}`,
 		`{"command":"dlq.purge","confirm":"tasks","job_id":"PURGE1"}`, `{"command":"dlq.purge","confirm":"tasks","job_id":"PLAN1","filter":{"type":"x"}}`,
 		`{"command":"dlq.list","filter":{"ids":[],"error_contains":"` + strings.Repeat("<", 300) + `"}}`, `{"command":"dlq.status"} {}`, `null`, `[]`, ``, "\xff",
+		`{"command":"saga.list","status":"failed","max":1,"cursor":"page-1"}`, `{"command":"saga.show","execution":"SAGA1"}`,
+		`{"command":"saga.show","execution":"SAGA1-recover-1"}`, `{"command":"saga.resume","execution":"SAGA1","step":"CancelHotel","by":"me"}`,
+		`{"command":"saga.resume","execution":"SAGA1","step":"BookHotel"}`, `{"command":"saga.skip","execution":"SAGA1","step":"CancelHotel","reason":"x"}`,
+		`{"command":"saga.done","execution":"SAGA1-recover-99","step":"CancelHotel","reason":"\ud800"}`, `{"command":"dlq.replay","queue":"saga"}`,
 		`{"command":"chaos.set","target":"saga.BookFlight","fault":"latency","rate":0.5,"latency":"1s","for":"1m","by":"me"}`,
 		`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":-1}`, `{"command":"chaos.clear","target":"sqs"}`,
 		`{"command":"dlq.status","command":"dlq.list"}`, `{"\u0063ommand":"dlq.status"}`, `{"command":"` + strings.Repeat("x", 3000) + `"}`,
@@ -54,8 +58,11 @@ func FuzzHandle(f *testing.F) {
 				f.foreign(deadQueue, "hello")
 				purge := f.ok(`{"command":"dlq.purge","confirm":"tasks","filter":{"ids":["` + ids[2] + `"]}}`).text("job_id")
 				plan := f.ok(`{"command":"dlq.replay","dry_run":true}`).text("plan_id")
+				f.trips()
+				f.parks(first, "CancelHotel")
+				f.sends("hello")
 				before := f.letters()
-				names := strings.NewReplacer("TASK1", ids[0], "PLAN1", plan, "PURGE1", purge)
+				names := strings.NewReplacer("SAGA1", first, "TASK1", ids[0], "PLAN1", plan, "PURGE1", purge)
 				ctx, cancel := context.WithTimeout(f.Context(), 20*time.Second)
 				defer cancel()
 				out, err := f.admin().Handle(ctx, []byte(names.Replace(string(payload))))
@@ -85,15 +92,21 @@ func FuzzHandle(f *testing.F) {
 	})
 }
 
-// letters are where dead letters can be.
-type letters struct{ dead, stream, tasks, backlog, aside int }
+// letters are where dead letters can be. What a saga has parked is not among
+// them: it is there to be taken off.
+type letters struct{ dead, stream, saga, tasks, backlog, aside int }
 
-func (l letters) all() int { return l.dead + l.stream + l.tasks + l.backlog + l.aside }
+func (l letters) all() int { return l.dead + l.stream + l.saga + l.tasks + l.backlog + l.aside }
 
 func (f *fixture) letters() letters {
 	l := letters{
 		dead: len(f.queues.Messages(deadQueue)), stream: len(f.queues.Messages(streamQueue)), tasks: len(f.queues.Messages(tasksQueue)),
 		backlog: len(f.queues.Messages(backlogQueue)),
+	}
+	for _, m := range f.queues.Messages(sagaQueue) {
+		if m.Body == "hello" {
+			l.saga++
+		}
 	}
 	for _, key := range f.control.Keys() {
 		if strings.HasPrefix(key.PK, "quarantine#") {

@@ -10,8 +10,15 @@ import (
 )
 
 type inventoryPutQuery struct {
-	Items []trip.Item `json:"items"`
-	By    string      `json:"by"`
+	Items []stockOrder `json:"items"`
+	By    string       `json:"by"`
+}
+
+// stockOrder is an item that is to be put. A missing number is not none: a
+// misspelled one would empty the stock.
+type stockOrder struct {
+	ID        string `json:"id"`
+	Available *int   `json:"available"`
 }
 
 type inventoryAnswer struct {
@@ -26,24 +33,29 @@ func inventoryPut(ctx context.Context, a *Admin, q inventoryPutQuery) (any, erro
 	if n := len(q.Items); n == 0 || n > trip.MaxItems {
 		return nil, &Error{CodeInvalid, fmt.Sprintf(`"items" has %d: give 1 to %d, each as {"id":"hotel-1","available":10}`, n, trip.MaxItems)}
 	}
+	items := make([]trip.Item, 0, len(q.Items))
 	seen := map[string]bool{}
 	for _, i := range q.Items {
 		if err := trip.CheckID(i.ID); err != nil {
 			return nil, &Error{CodeInvalid, fmt.Sprintf("item %q: %v", task.CleanText(i.ID, 64), err)}
 		}
-		if i.Available < 0 || i.Available > maxAvailable {
-			return nil, &Error{CodeInvalid, fmt.Sprintf("item %s: available is %d: give 0 to %d", i.ID, i.Available, maxAvailable)}
+		if i.Available == nil {
+			return nil, &Error{CodeInvalid, fmt.Sprintf("item %s: available is missing: give 0 to %d", i.ID, maxAvailable)}
+		}
+		if n := *i.Available; n < 0 || n > maxAvailable {
+			return nil, &Error{CodeInvalid, fmt.Sprintf("item %s: available is %d: give 0 to %d", i.ID, n, maxAvailable)}
 		}
 		if seen[i.ID] {
 			return nil, &Error{CodeInvalid, fmt.Sprintf("item %s is there twice: give each once", i.ID)}
 		}
 		seen[i.ID] = true
+		items = append(items, trip.Item{ID: i.ID, Available: *i.Available})
 	}
-	if err := a.Stock.Put(ctx, q.Items); err != nil {
+	if err := a.Stock.Put(ctx, items); err != nil {
 		return nil, err
 	}
-	slog.InfoContext(ctx, "stock set", slog.Int("items", len(q.Items)), slog.String("by", task.CleanText(q.By, maxBy)))
-	return inventoryAnswer{Items: q.Items}, nil
+	slog.InfoContext(ctx, "stock set", slog.Int("items", len(items)), slog.String("by", task.CleanText(q.By, maxBy)))
+	return inventoryAnswer{Items: items}, nil
 }
 
 type inventoryGetQuery struct {

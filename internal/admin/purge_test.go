@@ -194,7 +194,7 @@ func TestPurgeRefusals(t *testing.T) {
 			{`{"command":"dlq.purge","confirm":"stream"}`, CodeConfirm, `which is "tasks"`},
 			{`{"command":"dlq.purge","confirm":"TASKS"}`, CodeConfirm, `which is "tasks"`},
 			{`{"command":"dlq.purge","queue":"stream","confirm":"tasks"}`, CodeConfirm, `which is "stream"`},
-			{`{"command":"dlq.purge","queue":"saga","confirm":"saga"}`, CodeUnknownQueue, "known are stream, tasks"},
+			{`{"command":"dlq.purge","queue":"sagas","confirm":"sagas"}`, CodeUnknownQueue, "known are saga, stream, tasks"},
 			{`{"command":"dlq.purge","confirm":"tasks","max":-1}`, CodeInvalid, "max is -1"},
 			{`{"command":"dlq.purge","confirm":"tasks","filter":{"older_than":"x"}}`, CodeInvalid, "older_than is not a duration"},
 			{`{"command":"dlq.purge","confirm":"tasks","plan_id":"x"}`, CodeUnknownField, `dlq.purge has no field "plan_id": it has queue, filter, confirm, job_id, max, dry_run, by`},

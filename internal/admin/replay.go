@@ -22,6 +22,9 @@ type replayQuery struct {
 }
 
 func dlqReplay(ctx context.Context, a *Admin, q replayQuery) (any, error) {
+	if q.Queue == SagaQueue {
+		return nil, &Error{CodeUnsupported, `what a saga could not undo goes back to no queue: saga.list shows it, and saga.resume, saga.skip or saga.done takes it off ("spillway saga ls")`}
+	}
 	if q.Native {
 		return replayNative(ctx, a, q)
 	}

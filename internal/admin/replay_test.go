@@ -204,8 +204,8 @@ func TestReplayRefusals(t *testing.T) {
 		plan := f.ok(`{"command":"dlq.replay","dry_run":true}`).text("plan_id")
 		purge := f.ok(`{"command":"dlq.purge","confirm":"tasks","filter":{"type":"none"}}`).text("job_id")
 		for _, tt := range []struct{ fields, code, message string }{
-			{`"queue":"saga"`, CodeUnknownQueue, `unknown queue "saga": known are stream, tasks`},
-			{`"queue":"Tasks"`, CodeUnknownQueue, `unknown queue "Tasks": known are stream, tasks`},
+			{`"queue":"sagas"`, CodeUnknownQueue, `unknown queue "sagas": known are saga, stream, tasks`},
+			{`"queue":"Tasks"`, CodeUnknownQueue, `unknown queue "Tasks": known are saga, stream, tasks`},
 			{`"queue":"stream"`, CodeUnsupported, "records of a stream are replayed by stream.replay"},
 			{`"queue":"stream","dry_run":true`, CodeUnsupported, "records of a stream are replayed by stream.replay"},
 			{`"max":-1`, CodeInvalid, "max is -1"},
@@ -366,7 +366,7 @@ func TestReplayNative(t *testing.T) {
 			{`"rate":0.5`, CodeInvalid, "rate is 0.5: SQS takes whole numbers"},
 			{`"rate":-1`, CodeInvalid, "rate is -1"},
 			{`"queue":"stream"`, CodeUnsupported, `SQS cannot move the messages of the queue "stream"`},
-			{`"queue":"saga"`, CodeUnknownQueue, "known are stream, tasks"},
+			{`"queue":"sagas"`, CodeUnknownQueue, "known are saga, stream, tasks"},
 		} {
 			if got := f.refused(`{"command":"dlq.replay","native":true,`+tt.fields+`}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%s: %s, want %s", tt.fields, got, tt.message)

@@ -130,6 +130,14 @@ func sagaShow(ctx context.Context, a *Admin, q sagaQuery) (any, error) {
 	if d.Path, d.Cut, err = a.Sagas.path(ctx, arn); err != nil {
 		return nil, err
 	}
+	states, err := a.Sagas.states(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range d.Path {
+		s, _ := find(states, d.Path[i].State)
+		d.Path[i].Undoes = s.Arguments.Payload.Action
+	}
 	d.parkedAnswer, err = a.parked(ctx, sagaOfExecution(name))
 	return d, err
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -163,6 +164,19 @@ type machineState struct {
 	}
 }
 
+// states are those of the machine as it is now.
+func (s *Sagas) states(ctx context.Context) (map[string]machineState, error) {
+	machine, err := s.Executions.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &s.Machine})
+	if err != nil {
+		return nil, err
+	}
+	var definition struct{ States map[string]machineState }
+	if err := json.Unmarshal([]byte(deref(machine.Definition)), &definition); err != nil {
+		return nil, fmt.Errorf("the state machine's definition: %w", err)
+	}
+	return definition.States, nil
+}
+
 // find looks for a state, in branches as well.
 func find(states map[string]machineState, name string) (machineState, bool) {
 	if s, ok := states[name]; ok {
@@ -181,15 +195,11 @@ func find(states map[string]machineState, name string) (machineState, bool) {
 // compensation makes the call that the state machine made: the function is that
 // of the machine's own definition, and the input that of the saga's execution.
 func (s *Sagas) compensation(ctx context.Context, saga, name string) (*compensationCall, error) {
-	machine, err := s.Executions.DescribeStateMachine(ctx, &sfn.DescribeStateMachineInput{StateMachineArn: &s.Machine})
+	states, err := s.states(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var definition struct{ States map[string]machineState }
-	if err := json.Unmarshal([]byte(deref(machine.Definition)), &definition); err != nil {
-		return nil, fmt.Errorf("the state machine's definition: %w", err)
-	}
-	state, ok := find(definition.States, name)
+	state, ok := find(states, name)
 	action := state.Arguments.Payload.Action
 	if !ok || action == "" || state.Arguments.FunctionName == "" {
 		return nil, &Error{CodeInvalid, fmt.Sprintf("%s is no compensation of the state machine: only those can be run again; record what was done about others with saga.done", name)}
@@ -200,7 +210,11 @@ func (s *Sagas) compensation(ctx context.Context, saga, name string) (*compensat
 	}
 	out, err := s.Executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if err != nil {
-		return nil, executionError(saga, err)
+		err = executionError(saga, err)
+		if gone, ok := errors.AsType[*Error](err); ok {
+			err = &Error{gone.Code, gone.Message + "; without its input nothing can be run again, but saga.skip or saga.done takes it off the queue"}
+		}
+		return nil, err
 	}
 	var in struct {
 		TaskID string          `json:"task_id"`
@@ -227,7 +241,7 @@ func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
 	out, err := s.Functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &call.function, Payload: call.payload})
 	if err != nil {
 		slog.ErrorContext(ctx, "compensation not run", slog.String("step", call.step), slog.Any("error", err))
-		return &Error{CodeCompensation, call.step + " could not be called, and the function's log says why; it is still parked"}
+		return &Error{CodeCompensation, call.step + " could not be called, or did not answer in time, and the function's log says why; it is still parked, and can be resumed again"}
 	}
 	if out.FunctionError == nil {
 		return nil
@@ -237,5 +251,7 @@ func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
 		Message string `json:"errorMessage"`
 	}
 	_ = json.Unmarshal(out.Payload, &failure) // what cannot be read has no words
-	return &Error{CodeCompensation, fmt.Sprintf("%s has failed again: %s: %s; it is still parked", call.step, task.CleanText(failure.Type, 64), task.CleanText(failure.Message, 400))}
+	slog.ErrorContext(ctx, "compensation failed", slog.String("step", call.step), slog.String("type", failure.Type), slog.String("error", failure.Message))
+	why := withoutAWS(strings.Trim(task.CleanText(failure.Type, 64)+": "+task.CleanText(failure.Message, 400), ": "))
+	return &Error{CodeCompensation, fmt.Sprintf("%s has failed again: %s; it is still parked", call.step, cmp.Or(why, "without a reason"))}
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -15,8 +16,9 @@ import (
 // step is a state that an execution has entered.
 type step struct {
 	State     string     `json:"state"`
-	Type      string     `json:"type"`    // Task, Choice, …
-	Outcome   string     `json:"outcome"` // ok, failed, ended or running
+	Type      string     `json:"type"`             // Task, Choice, …
+	Outcome   string     `json:"outcome"`          // ok, failed, ended or running
+	Undoes    string     `json:"undoes,omitempty"` // the step that a compensation is for
 	Error     string     `json:"error,omitempty"`
 	Cause     string     `json:"cause,omitempty"`
 	Attempts  int        `json:"attempts,omitempty"`
@@ -32,7 +34,7 @@ type step struct {
 const (
 	stepOK      = "ok"
 	stepFailed  = "failed" // caught, or else the end of the execution
-	stepEnded   = "ended"  // the execution ended in it
+	stepEnded   = "ended"  // the execution, or its branch, ended in it
 	stepRunning = "running"
 )
 
@@ -92,6 +94,9 @@ func (p *pathReader) event(e *types.HistoryEvent) {
 	case strings.HasPrefix(kind, "Execution"):
 		p.ended = p.ended || kind != "ExecutionStarted"
 		return
+	case strings.HasPrefix(kind, "ParallelState"):
+		p.parallel(e, kind)
+		return
 	}
 	i := p.current(e)
 	if i < 0 {
@@ -99,12 +104,16 @@ func (p *pathReader) event(e *types.HistoryEvent) {
 	}
 	p.of[e.Id] = i
 	s := &p.steps[i]
+	if strings.HasSuffix(kind, "StateAborted") { // another branch has failed
+		s.close(stepEnded, at)
+		return
+	}
 	if kind == "TaskScheduled" || kind == "LambdaFunctionScheduled" {
 		s.Attempts++
 	}
 	if why, cause, failed := failureOf(e); failed {
 		s.failures++
-		s.Error, s.Cause = task.CleanText(why, 64), task.CleanText(cause, maxCause)
+		s.Error, s.Cause = task.CleanText(why, 64), task.CleanText(messageOf(cause), maxCause)
 	}
 }
 
@@ -114,42 +123,71 @@ func (p *pathReader) current(e *types.HistoryEvent) int {
 	if i, ok := p.of[e.PreviousEventId]; ok && e.PreviousEventId != 0 && p.steps[i].open {
 		return i
 	}
+	return p.latest("Task")
+}
+
+// latest is the step of a type that was entered last and is open, or else -1.
+func (p *pathReader) latest(kind string) int {
 	for i := len(p.steps) - 1; i >= 0; i-- {
-		if p.steps[i].open && p.steps[i].Type == "Task" {
+		if p.steps[i].open && p.steps[i].Type == kind {
 			return i
 		}
 	}
 	return -1
 }
 
+// parallel is what happens to a state with branches: each start is an attempt,
+// and a failure ends what its branches are in.
+func (p *pathReader) parallel(e *types.HistoryEvent, kind string) {
+	i := p.latest("Parallel")
+	if i < 0 {
+		return
+	}
+	p.of[e.Id] = i
+	switch kind {
+	case "ParallelStateStarted":
+		p.steps[i].Attempts++
+	case "ParallelStateFailed":
+		p.steps[i].failures++
+		for j := i + 1; j < len(p.steps); j++ {
+			if s := &p.steps[j]; s.open {
+				s.close(s.outcome(stepEnded), p.last)
+			}
+		}
+	}
+}
+
 func (p *pathReader) exit(name string, at time.Time) {
 	for i := len(p.steps) - 1; i >= 0; i-- {
-		s := &p.steps[i]
-		if s.open && s.State == name {
-			s.open, s.TookMS = false, at.Sub(s.entered).Milliseconds()
-			s.Outcome = stepOK
-			if s.failures > 0 && s.failures >= s.Attempts {
-				s.Outcome = stepFailed
-			}
+		if s := &p.steps[i]; s.open && s.State == name {
+			s.close(s.outcome(stepOK), at)
 			return
 		}
 	}
+}
+
+// outcome is failed if the last attempt was, and else what it looks like.
+func (s *step) outcome(seems string) string {
+	if s.failures > 0 && s.failures >= s.Attempts {
+		return stepFailed
+	}
+	return seems
+}
+
+func (s *step) close(outcome string, at time.Time) {
+	s.open, s.Outcome, s.TookMS = false, outcome, at.Sub(s.entered).Milliseconds()
 }
 
 // end says what became of states that were never left.
 func (p *pathReader) end() {
 	for i := range p.steps {
 		s := &p.steps[i]
-		if !s.open {
-			continue
-		}
-		s.Outcome = stepRunning
-		if p.ended {
-			s.Outcome = stepEnded
-			s.TookMS = p.last.Sub(s.entered).Milliseconds()
-			if s.failures > 0 && s.failures >= s.Attempts {
-				s.Outcome = stepFailed
-			}
+		switch {
+		case !s.open:
+		case p.ended:
+			s.close(s.outcome(stepEnded), p.last)
+		default:
+			s.Outcome = stepRunning
 		}
 	}
 }
@@ -165,6 +203,8 @@ func failureOf(e *types.HistoryEvent) (why, cause string, failed bool) {
 		return deref(e.TaskStartFailedEventDetails.Error), deref(e.TaskStartFailedEventDetails.Cause), true
 	case e.TaskSubmitFailedEventDetails != nil:
 		return deref(e.TaskSubmitFailedEventDetails.Error), deref(e.TaskSubmitFailedEventDetails.Cause), true
+	case e.EvaluationFailedEventDetails != nil:
+		return deref(e.EvaluationFailedEventDetails.Error), deref(e.EvaluationFailedEventDetails.Cause), true
 	case e.LambdaFunctionFailedEventDetails != nil:
 		return deref(e.LambdaFunctionFailedEventDetails.Error), deref(e.LambdaFunctionFailedEventDetails.Cause), true
 	case e.LambdaFunctionTimedOutEventDetails != nil:
@@ -172,6 +212,17 @@ func failureOf(e *types.HistoryEvent) (why, cause string, failed bool) {
 	default:
 		return "", "", false
 	}
+}
+
+// messageOf is a cause in words: a function's is JSON with its message.
+func messageOf(cause string) string {
+	var failure struct {
+		Message string `json:"errorMessage"`
+	}
+	if json.Unmarshal([]byte(cause), &failure) == nil && failure.Message != "" {
+		return failure.Message
+	}
+	return cause
 }
 
 func deref(s *string) string { return aws.ToString(s) }

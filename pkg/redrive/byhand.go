@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
@@ -43,19 +44,40 @@ func (r *Redrive) ByHand(ctx context.Context, req Request, match func(*Letter) b
 	if err := r.begun(ctx, j); err != nil {
 		return "", err
 	}
+	err = r.handle(ctx, s, j, found, act)
+	return j.id, err
+}
+
+// handle acts, and leaves enough of the time to write down what came of it.
+func (r *Redrive) handle(ctx context.Context, s *sweep, j *job, found []*Letter, act func(context.Context, *Letter) error) error {
 	x := &run{Redrive: r, job: j, rec: newRecord(), taken: len(found)}
+	books, cancel := closing(ctx)
+	defer cancel()
 	var failed error
-	_, err = x.record(ctx, handled(found, Intended, ""), func(ctx context.Context) ([]Entry, error) {
-		if failed = act(ctx, found[0]); failed != nil {
+	_, err := x.record(books, handled(found, Intended, ""), func(context.Context) ([]Entry, error) {
+		acting, cancel := leavingMargin(ctx)
+		defer cancel()
+		if failed = act(acting, found[0]); failed != nil {
 			return handled(found, Failed, "the action failed"), nil
 		}
 		return handled(found, Resolved, ""), nil
 	})
+	what := string(Failed)
 	if err == nil && failed == nil {
-		err = x.deleteAll(ctx, s, found)
+		what = string(Resolved)
+		err = s.deleteAll(books, found)
 	}
 	j.Counts = x.rec.counts
-	return j.id, errors.Join(failed, err, r.leave(ctx, j, Done))
+	return errors.Join(failed, err, r.leave(books, j, Done), r.event(books, j, what, "", ""))
+}
+
+// leavingMargin ends so long before ctx that what was done can be written down.
+func leavingMargin(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, end.Add(-margin))
 }
 
 // matching goes through the queue and keeps what matches; everything stays
@@ -87,29 +109,25 @@ func handled(letters []*Letter, outcome Outcome, reason string) []Entry {
 	return entries
 }
 
-func (x *run) deleteAll(ctx context.Context, s *sweep, letters []*Letter) error {
+// deleteAll deletes letters. Those that could not be deleted are given back when
+// the sweep is closed.
+func (s *sweep) deleteAll(ctx context.Context, letters []*Letter) error {
 	receipts := make([]string, len(letters))
 	for i, l := range letters {
 		receipts[i] = l.ReceiptHandle
 	}
-	s.release(receipts)
-	return errors.Join(s.letters.Delete(ctx, receipts)...)
+	errs := s.letters.Delete(ctx, receipts)
+	s.release(slices.DeleteFunc(receipts, func(receipt string) bool {
+		i := slices.IndexFunc(letters, func(l *Letter) bool { return l.ReceiptHandle == receipt })
+		return errs[i] != nil
+	}))
+	return errors.Join(errs...)
 }
 
 // release keeps receipts from being given back when the sweep is closed.
 func (s *sweep) release(receipts []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	taken := make(map[string]bool, len(receipts))
-	for _, r := range receipts {
-		taken[r] = true
-	}
-	kept := s.held[:0]
-	for _, r := range s.held {
-		if !taken[r] {
-			kept = append(kept, r)
-		}
-	}
-	s.held = kept
+	s.held = slices.DeleteFunc(s.held, func(held string) bool { return slices.Contains(receipts, held) })
 	s.holding -= len(receipts)
 }

@@ -20,7 +20,8 @@ type actionOptions struct{ outside bool }
 // the ledger then says that the action was started before fn is called. A
 // compensation that comes while the action may still run, which is until the
 // invocation's deadline, fails and is tried again; after that it is called with
-// no Result. fn has to hand Key and Step on as the idempotency key.
+// no Result. fn has to hand Key and Step on as the idempotency key. Of attempts
+// that overlap, the last one is recorded; the others fail.
 func Outside() ActionOption { return func(o *actionOptions) { o.outside = true } }
 
 // Action makes a step's Lambda handler of a typed function. The function says
@@ -74,13 +75,12 @@ func parse[In any](raw json.RawMessage) (Call[In], payload, error) {
 }
 
 func act[In, Out any](ctx context.Context, l *Ledger, c Call[In], fn func(context.Context, Call[In]) (Effect[Out], error), outside bool) (json.RawMessage, error) {
-	from := record{state: absent}
+	var from record
 	if outside {
-		err := l.commit(ctx, l.move(c.Key, c.Step, record{state: started, until: deadline(ctx).UnixMilli()}, record{state: absent}, record{state: started}), nil)
-		if err != nil {
+		var err error
+		if from, err = l.begin(ctx, c.Key, c.Step, deadline(ctx)); err != nil {
 			return answered(err)
 		}
-		from = record{state: started}
 	}
 	effect, err := fn(ctx, c)
 	if err != nil {

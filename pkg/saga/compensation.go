@@ -20,9 +20,9 @@ const undoTries = 4
 //   - One that was never done is recorded as undone, so that it refuses when it
 //     comes late. fn is not called, and that is a success.
 //   - One that was undone stays so.
-//   - One that was started with [Outside] may still be at it: until its
-//     invocation must have ended this is an error, to be tried again. Then fn is
-//     called without a Result.
+//   - One that was started with [Outside] may still be at it: until all its
+//     invocations must have ended this is an error, to be tried again. Then fn
+//     is called, without a Result if none was recorded.
 //
 // A condition of a write that does not hold is an error: the machine tries again
 // and then parks the compensation for a person.
@@ -51,15 +51,15 @@ func undo[In, Out any](ctx context.Context, l *Ledger, u Undo[In, Out], fn func(
 		if err != nil {
 			return err
 		}
+		if at := r.busy(); time.Now().UnixMilli() < at {
+			return fmt.Errorf("%s may still be at it, %s", u.Action, untilText(at))
+		}
 		var writes []Write
 		switch r.state {
 		case undone:
 			return nil
 		case absent:
 		case started:
-			if until := time.UnixMilli(r.until); time.Now().Before(until) {
-				return fmt.Errorf("%s may still be at it, until %s", u.Action, until.UTC().Format(time.RFC3339))
-			}
 			u.Result = nil
 			if writes, err = fn(ctx, u); err != nil {
 				return err

@@ -12,7 +12,7 @@ import (
 // ErrCompensated is what an action answers that comes after its compensation:
 // it was called, its state gave up on it, it was undone, and only then it began.
 // It must not begin any more.
-var ErrCompensated = Business(CodeCompensated, errors.New("the step was undone before it began"))
+var ErrCompensated = Business(CodeCompensated, errors.New("the step was undone, and must not begin any more"))
 
 // Codes of failures that the handlers themselves give.
 const (

@@ -68,7 +68,21 @@ const (
 type record struct {
 	state  state
 	result string // JSON, when done
-	until  int64  // ms; until then whoever started it may be at it
+	until  int64  // ms; until then whoever started it last may be at it
+	// earlier is until when, in ms, those who started it before may be at it.
+	earlier int64
+}
+
+// busy is until when somebody may be at the step, in ms.
+func (r record) busy() int64 {
+	switch r.state {
+	case started:
+		return r.until
+	case done: // by whom it was started last
+		return r.earlier
+	default:
+		return 0
+	}
 }
 
 func recordOf(it item) record {
@@ -78,11 +92,13 @@ func recordOf(it item) record {
 		}
 		return ""
 	}
-	r := record{state: state(s("state")), result: s("result")}
-	if v, ok := it["until"].(*types.AttributeValueMemberN); ok {
-		r.until, _ = strconv.ParseInt(v.Value, 10, 64) // ours
+	n := func(name string) (ms int64) {
+		if v, ok := it[name].(*types.AttributeValueMemberN); ok {
+			ms, _ = strconv.ParseInt(v.Value, 10, 64) // ours
+		}
+		return ms
 	}
-	return r
+	return record{state: state(s("state")), result: s("result"), until: n("until"), earlier: n("earlier")}
 }
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -101,43 +117,32 @@ func (l *Ledger) read(ctx context.Context, saga, step string) (record, error) {
 	return recordOf(out.Item), nil
 }
 
-// move is the write that brings a step from one of some states to another. The
-// failed condition returns the record that is in the way. A state with until is
-// that one beginning of the step, not another that came after it.
-func (l *Ledger) move(saga, step string, to record, from ...record) types.TransactWriteItem {
+// move is the write that brings a step from one state to another. The failed
+// condition returns the record that is in the way. A state with until is that
+// one beginning of the step, not another that came after it.
+func (l *Ledger) move(saga, step string, to, from record) types.TransactWriteItem {
+	set, names := "SET #state = :to, expires_at = :expires", map[string]string{"#state": "state"}
 	values := item{":to": str(string(to.state)), ":expires": num(time.Now().Add(l.opts.Retention).Unix())}
-	set := "SET #state = :to, expires_at = :expires"
 	if to.result != "" {
 		set += ", #result = :result"
-		values[":result"] = str(to.result)
+		values[":result"], names["#result"] = str(to.result), "result"
 	}
 	if to.until != 0 {
 		set += ", #until = :until"
-		values[":until"] = num(to.until)
+		values[":until"], names["#until"] = num(to.until), "until"
 	}
-	names := map[string]string{"#state": "state"}
-	if to.until != 0 {
-		names["#until"] = "until"
+	if to.earlier != 0 {
+		set += ", earlier = :earlier"
+		values[":earlier"] = num(to.earlier)
 	}
-	condition := ""
-	for i, r := range from {
-		if i > 0 {
-			condition += " OR "
-		}
-		if r.state == absent {
-			condition += "attribute_not_exists(pk)"
-			continue
-		}
-		name, since := ":from"+strconv.Itoa(i), ":since"+strconv.Itoa(i)
-		condition += "#state = " + name
-		values[name] = str(string(r.state))
-		if r.until != 0 {
-			condition += " AND #until = " + since
-			values[since], names["#until"] = num(r.until), "until"
-		}
+	condition := "attribute_not_exists(pk)"
+	if from.state != absent {
+		condition = "#state = :from"
+		values[":from"] = str(string(from.state))
 	}
-	if to.result != "" {
-		names["#result"] = "result"
+	if from.until != 0 {
+		condition += " AND #until = :since"
+		values[":since"], names["#until"] = num(from.until), "until"
 	}
 	return types.TransactWriteItem{Update: &types.Update{
 		TableName: &l.table, Key: l.key(saga, step), UpdateExpression: &set, ConditionExpression: &condition,
@@ -145,6 +150,24 @@ func (l *Ledger) move(saga, step string, to record, from ...record) types.Transa
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}
 }
+
+// begin records that a step is started. Attempts may overlap, since a machine
+// that has given up on one does not end it; so the record says until when the
+// others may be at it.
+func (l *Ledger) begin(ctx context.Context, saga, step string, until time.Time) (record, error) {
+	mine := record{state: started, until: until.UnixMilli()}
+	err := l.commit(ctx, l.move(saga, step, mine, record{}), nil)
+	conflict, ok := errors.AsType[*conflictError](err)
+	if !ok || conflict.now.state != started {
+		return mine, err
+	}
+	if mine.earlier = conflict.now.until; mine.until <= mine.earlier {
+		return mine, fmt.Errorf("another attempt may be at it, %s", untilText(mine.earlier))
+	}
+	return mine, l.commit(ctx, l.move(saga, step, mine, record{state: started, until: mine.earlier}), nil)
+}
+
+func untilText(ms int64) string { return "until " + time.UnixMilli(ms).UTC().Format(time.RFC3339) }
 
 // maxWrites is what a transaction can hold beside the record
 // (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html).

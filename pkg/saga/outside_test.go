@@ -177,6 +177,7 @@ func TestOutsideRefused(t *testing.T) {
 		for range 2 {
 			_, err := call(t.Context(), p.send, selling("mint"))
 			failure(t, err, "no_such_address")
+			time.Sleep(time.Second)
 		}
 		p.outcome(t, false, "started")
 	})
@@ -187,16 +188,15 @@ func TestOutsideRefused(t *testing.T) {
 func TestOutsideCrashes(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		n       int // the transaction that crashes
-		after   bool
-		there   bool
-		record  string
-		recalls bool
+		n      int // the transaction that crashes
+		after  bool
+		there  bool
+		record string
 	}{
-		"before it has begun":  {1, false, false, "", true},
-		"when it has begun":    {1, true, false, "started", false},
-		"before it is written": {2, false, true, "started", false},
-		"when it is written":   {2, true, true, "done", true},
+		"before it has begun":  {1, false, false, ""},
+		"when it has begun":    {1, true, false, "started"},
+		"before it is written": {2, false, true, "started"},
+		"when it is written":   {2, true, true, "done"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,10 +212,65 @@ func TestOutsideCrashes(t *testing.T) {
 				failure(t, err, "step_failed")
 				p.outcome(t, tt.there, tt.record)
 				p.db.Inject(nil)
+				time.Sleep(time.Second)
 				if out, err := call(t.Context(), p.send, selling("mint")); out != answerOfSale || err != nil {
 					t.Errorf("made again: %s, %v", out, err)
 				}
 				p.outcome(t, true, "done")
+			})
+		})
+	}
+}
+
+// Of two attempts that overlap one is recorded, and a compensation waits for
+// both.
+func TestOutsideAttemptsOverlap(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		first, second time.Duration // how long they take
+	}{"the first ends first": {4 * time.Second, 4 * time.Second}, "the second ends first": {8 * time.Second, time.Second}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newParcels()
+				began := time.Now()
+				first, second := make(chan error), make(chan error)
+				send := func(done chan error) {
+					_, err := call(context.Background(), p.send, selling("mint"))
+					done <- err
+				}
+				p.takes = tt.first
+				go send(first)
+				synctest.Wait()
+				_, err := call(t.Context(), p.send, selling("mint")) // at the same time
+				if m := failure(t, err, "step_failed"); m != "another attempt may be at it, until "+began.Add(limit).UTC().Format(time.RFC3339) {
+					t.Error(m)
+				}
+				time.Sleep(2 * time.Second)
+				p.takes = tt.second
+				go send(second)
+				var errs [2]error
+				for range errs {
+					select {
+					case errs[0] = <-first:
+						// The second may be at it yet.
+					case errs[1] = <-second:
+						_, err := call(t.Context(), p.recall, takingBack)
+						failure(t, err, "step_failed")
+					}
+				}
+				if errs[1] != nil {
+					t.Errorf("the last one is %v", errs[1])
+				}
+				if early := tt.first < tt.second+2*time.Second; early {
+					failure(t, errs[0], "step_failed")
+				} else if errs[0] != nil { // it answers what the other one has recorded
+					t.Error(errs[0])
+				}
+				p.outcome(t, true, "done")
+				time.Sleep(time.Until(began.Add(limit)))
+				answers(t, p.recall, takingBack, `{}`)
+				p.outcome(t, false, "undone")
 			})
 		})
 	}

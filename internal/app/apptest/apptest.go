@@ -110,7 +110,7 @@ func Check(t *testing.T, setup Setup, function string, values map[string]string,
 }
 
 // TemplateVariables are the environment variables that template.yaml gives a
-// function, sorted. The test's package lies two folders below the template.
+// function, sorted. The template lies in a folder above the test's package.
 func TemplateVariables(tb testing.TB, function string) []string {
 	tb.Helper()
 	type environment struct {
@@ -128,7 +128,7 @@ func TemplateVariables(tb testing.TB, function string) []string {
 			} `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml")) // as from functions/<name>
+	text, err := os.ReadFile(filepath.Join(Root(tb), "template.yaml"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -139,4 +139,22 @@ func TemplateVariables(tb testing.TB, function string) []string {
 	maps.Copy(all, template.Globals.Function.Environment.Variables)
 	maps.Copy(all, template.Resources[function].Properties.Environment.Variables)
 	return slices.Sorted(maps.Keys(all))
+}
+
+// Root is the folder that the module lies in.
+func Root(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.Getwd() // of a test: its package's
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if filepath.Dir(dir) == dir {
+			tb.Fatal("no go.mod above the test's package")
+		}
+		dir = filepath.Dir(dir)
+	}
 }
