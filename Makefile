@@ -127,9 +127,9 @@ validate: .venv go-ready ## check the template, and state machines, those of ran
 	@echo "sam validate, cfn-lint"
 	@$(SAM) validate --lint --region us-east-1 >/dev/null
 	@.venv/bin/cfn-lint --append-rules cfn_lint_serverless.rules --regions us-east-1 -- template.yaml
-	@echo "state machines, 50 of random sagas among them"
+	@echo "state machines: every mutant of ours, and 30 of random sagas"
 	@machines=$$(mktemp -d) && trap 'rm -rf "$$machines"' EXIT && \
-	go test -count=1 -run TestEveryDefinitionVerifies ./pkg/saga -rapid.checks=50 -dump "$$machines" >/dev/null && \
+	go test -count=1 -run "TestEveryDefinitionVerifies|Mutants" ./pkg/saga -rapid.checks=30 -dump "$$machines" >/dev/null && \
 	.venv/bin/python tools/asl infra/asl/*.json pkg/saga/testdata/*.asl.json "$$machines"/*
 
 vuln: go-ready ## look for known vulnerabilities in what is called; needs the internet

@@ -408,11 +408,11 @@ func TestTripAborted(t *testing.T) {
 }
 
 // Two hundred trips at once over stock for fifty. An emulator whose state
-// machines need seconds for a step gets a fifth of that.
+// machines need seconds for a step gets a tenth of that.
 func TestTripCrowd(t *testing.T) {
 	trips, stock := 200, 50
 	if stack.external {
-		trips, stock = 40, 10
+		trips, stock = 20, 5
 	}
 	ids := offer(t, trips, trips, stock)
 	tasks := make([]*client.Task, trips)

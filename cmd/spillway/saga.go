@@ -62,14 +62,17 @@ type parkedList struct {
 	Note    string       `json:"note"`
 }
 
+var errNoExecution = usagef("the execution is empty: `saga ls` shows which there are")
+
 // sagaStatuses are those that Step Functions knows.
 var sagaStatuses = []string{"running", "succeeded", "failed", "timed_out", "aborted"}
 
 func (o *operator) sagaListCommand() *cobra.Command {
 	var (
-		limit          int
-		status, cursor string
+		limit  int
+		cursor string
 	)
+	status := newChoice("", sagaStatuses...)
 	cmd := &cobra.Command{
 		Use:               "ls",
 		Aliases:           []string{"list"},
@@ -79,7 +82,7 @@ func (o *operator) sagaListCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&limit, "max", 25, "how many executions to show at most, 1 to 100")
-	fl.StringVar(&status, "status", "", "only executions in this state: "+strings.Join(sagaStatuses, ", "))
+	fl.Var(&status, "status", "only executions in this state")
 	fl.StringVar(&cursor, "cursor", "", "go on after this page")
 	complete(cmd, "max")
 	complete(cmd, "status", sagaStatuses...)
@@ -93,15 +96,15 @@ func (o *operator) sagaListCommand() *cobra.Command {
 				Executions []sagaExecution `json:"executions"`
 				Cursor     string          `json:"cursor"`
 				parkedList
-			}](ctx, o, adminRequest{Command: "saga.list", Max: limit, Status: status, Cursor: cursor})
+			}](ctx, o, adminRequest{Command: "saga.list", Max: limit, Status: status.value, Cursor: cursor})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
 			more := ""
 			if out.Cursor != "" {
 				words := []string{"saga", "ls", "--max", strconv.Itoa(limit), "--cursor", out.Cursor}
-				if status != "" {
-					words = append(words, "--status", status)
+				if status.value != "" {
+					words = append(words, "--status", status.value)
 				}
 				more = o.commandLine(words...)
 			}
@@ -194,7 +197,12 @@ func (o *operator) sagaHandleCommand(verb, short, long string) *cobra.Command {
 	complete(cmd, "reason")
 	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
 		reason = strings.TrimSpace(reason)
-		if needsReason && reason == "" {
+		switch {
+		case args[0] == "":
+			return errNoExecution
+		case args[1] == "":
+			return usagef("the step is empty: `saga ls` shows those that are parked")
+		case needsReason && reason == "":
 			return usagef("--reason is needed: say why, for whoever reads the audit trail")
 		}
 		return o.withAdmin(func(ctx context.Context, args []string) error {

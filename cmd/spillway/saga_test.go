@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,10 @@ func TestSagaUsage(t *testing.T) {
 		{"list of one", []string{"saga", "ls", "x"}, "unknown command"},
 		{"show what", []string{"saga", "show"}, "accepts 1 arg(s)"},
 		{"resume what", []string{"saga", "resume", fakeSaga}, "accepts 2 arg(s)"},
+		{"show nothing", []string{"saga", "show", ""}, "the execution is empty"},
+		{"resume nothing", []string{"saga", "resume", "", "CancelHotel"}, "the execution is empty"},
+		{"resume no step", []string{"saga", "resume", fakeSaga, ""}, "the step is empty"},
+		{"status", []string{"saga", "ls", "--status", "done"}, "must be one of running, succeeded, failed, timed_out, aborted"},
 		{"skip without a reason", []string{"saga", "skip", fakeSaga, "CancelHotel", "--yes"}, "--reason is needed"},
 		{"skip with an empty reason", []string{"saga", "skip", fakeSaga, "CancelHotel", "--reason", " \t"}, "--reason is needed"},
 		{"done without a reason", []string{"saga", "done", fakeSaga, "CancelHotel"}, "--reason is needed"},
@@ -40,7 +45,7 @@ func TestSagaHelp(t *testing.T) {
 	shows(t, []showing{
 		{nil, []string{"saga "}},
 		{[]string{"saga"}, []string{"Exit codes", "resume", "skip", "done", "--admin-function"}},
-		{[]string{"saga", "show", "--help"}, []string{"--all", "✗ failed", "! parked"}},
+		{[]string{"saga", "show", "--help"}, []string{"--all", "✗ x  failed", "↩ <  undone"}},
 		{[]string{"saga", "skip", "--help"}, []string{"--reason", "--yes", "audit trail"}},
 		{[]string{"__complete", "saga", "ls", "--status", ""}, []string{"running", "timed_out"}},
 		{[]string{"__complete", "saga", ""}, []string{"ls", "show", "resume", "skip", "done"}},
@@ -55,7 +60,7 @@ func TestSagaList(t *testing.T) {
 		"ok": true, "cursor": "page 2", "parked": []fields{parkedHotel()}, "foreign": 2, "note": "not all of the queue could be looked at",
 		"executions": []fields{
 			{"execution": fakeSaga, "status": "failed", "started_at": ago(3*time.Minute + time.Second), "stopped_at": ago(2*time.Minute + 31*time.Second)},
-			{"execution": "01B-1", "status": "running", "started_at": ago(9*time.Second + 10*time.Millisecond)},
+			{"execution": "01B-1", "status": "running", "started_at": ago(9*time.Hour + time.Second)},
 		},
 	}
 	f.answer = func(adminRequest) any { return list }
@@ -66,11 +71,11 @@ func TestSagaList(t *testing.T) {
 	if diff := cmp.Diff(f.last("saga.list"), adminRequest{Command: "saga.list", Max: 2, Status: "failed", Cursor: "page 1"}); diff != "" {
 		t.Errorf("request (-got +want):\n%s", diff)
 	}
-	lines := strings.Split(ta.stdout.String(), "\n")
+	lines := strings.Split(ages.ReplaceAllString(ta.stdout.String(), "${1}1s"), "\n")
 	want := []string{
 		"EXECUTION                     STATUS     AGE  TOOK",
 		fakeSaga + "  failed   3m01s   30s",
-		"01B-1                         running     9s",
+		"01B-1                         running  9h00m",
 		"",
 		"parked",
 		"EXECUTION                     STEP           AGE  ERROR",
@@ -103,7 +108,7 @@ func TestSagaList(t *testing.T) {
 	mustContain(t, "stdout", ta.stdout.String(), `"executions": []`, `"parked": []`)
 }
 
-// steps are a path, each "state type outcome took_ms", with what else is said.
+// taken is a step of a path, with what else is said of it.
 func taken(state, typ, outcome string, ms int, more ...fields) fields {
 	s := fields{"state": state, "type": typ, "outcome": outcome, "took_ms": ms, "entered_at": ago(12*time.Second + 10*time.Millisecond)}
 	if typ == "Task" {
@@ -146,13 +151,13 @@ func TestSagaShow(t *testing.T) {
 succeeded
 began 3m01s ago, took 30s
 
-  ✓ BookHotel     21s  2 attempts  States.Timeout
+  ✓ BookHotel      21s  2 attempts  States.Timeout
   │
-  ✓ BookFlight   80ms
+  ✓ BookFlight    80ms
   │
-  ✓ BookCar      70ms
+  ✓ BookCar       70ms
   │
-  ✓ Succeeded
+  ✓ Succeeded       0s
 `, "",
 		},
 		{
@@ -165,42 +170,40 @@ began 3m01s ago, took 30s
 failed, sold_out: car-1: none is left
 began 3m01s ago, took 30s
 
-  ✓ BookHotel         21s  2 attempts  States.Timeout
+  ✓ BookHotel        21s  2 attempts  States.Timeout
   │
-  ✓ BookFlight       80ms
+  ✓ BookFlight      80ms
   │
-  ✗ BookCar         110ms  sold_out: car-1: none is` + "\ufffd" + `[2J left
-  ╰─╮ the way back
-    ✓ CancelFlight   90ms  undoes BookFlight
-    │
-    ✓ CancelHotel    90ms  undoes BookHotel
-    │
-    ✗ Compensated
+  ✗ BookCar        110ms  sold_out: car-1: none is` + "\ufffd" + `[2J left
+  │
+  ↩ CancelFlight    90ms
+  │
+  ↩ CancelHotel     90ms
+  │
+  ↩ Compensated      2ms
 `, "",
 		},
 		{
 			"parked", nil,
 			fields{
-				"status": "failed", "error": "compensation_failed", "cause": "not undone: CancelHotel", "parked": []fields{parkedHotel()}, "foreign": 1,
+				"status": "failed", "error": "compensation_failed", "cause": "not undone: CancelHotel", "parked": []fields{parkedHotel()},
 				"path": path(soldOut, undone("CancelFlight", "BookFlight"), notUndone, taken("ParkCancelHotel", "Task", "ok", 30), taken("Undone", "Choice", "ok", 1), taken("RecordCompensationFailed", "Task", "ok", 40), taken("CompensationFailed", "Fail", "ended", 2)),
 			},
 			`
 failed, compensation_failed: not undone: CancelHotel
 began 3m01s ago, took 30s
 
-  ✓ BookHotel               21s  2 attempts  States.Timeout
+  ✓ BookHotel              21s  2 attempts  States.Timeout
   │
-  ✓ BookFlight             80ms
+  ✓ BookFlight            80ms
   │
-  ✗ BookCar               110ms  sold_out: car-1: none is` + "\ufffd" + `[2J left
-  ╰─╮ the way back
-    ✓ CancelFlight         90ms  undoes BookFlight
-    │
-    ✗ CancelHotel          3.3s  undoes BookHotel  4 attempts  errorString: the hotel answers 503
-    │
-    ! ParkCancelHotel      30ms  waits for you
-    │
-    ✗ CompensationFailed
+  ✗ BookCar              110ms  sold_out: car-1: none is` + "\ufffd" + `[2J left
+  │
+  ↩ CancelFlight          90ms
+  │
+  ! CancelHotel           3.3s  4 attempts  parked  errorString: the hotel answers 503
+  │
+  ✗ CompensationFailed     2ms
 
 parked
 EXECUTION                     STEP           AGE  ERROR
@@ -210,7 +213,7 @@ run it again, leave it, or say that it was done by hand:
   spillway saga resume ` + fakeSaga + ` CancelHotel
   spillway saga skip ` + fakeSaga + ` CancelHotel --reason WHY
   spillway saga done ` + fakeSaga + ` CancelHotel --reason WHY
-`, "no parked steps: 1, see",
+`, "",
 		},
 		{
 			"dealt with", nil,
@@ -222,15 +225,13 @@ run it again, leave it, or say that it was done by hand:
 failed, compensation_failed
 began 3m01s ago, took 30s
 
-  ✓ BookHotel               21s  2 attempts  States.Timeout
+  ✓ BookHotel              21s  2 attempts  States.Timeout
   │
-  ✓ BookFlight             80ms
-  ╰─╮ the way back
-    ✗ CancelHotel          3.3s  undoes BookHotel  4 attempts  errorString: the hotel answers 503
-    │
-    ! ParkCancelHotel      30ms  not parked any more
-    │
-    ✗ CompensationFailed
+  ✓ BookFlight            80ms
+  │
+  ! CancelHotel           3.3s  4 attempts  parked, dealt with since  errorString: the hotel answers 503
+  │
+  ✗ CompensationFailed     2ms
 `, "",
 		},
 		{
@@ -240,10 +241,7 @@ began 3m01s ago, took 30s
 failed
 began 3m01s ago, took 30s
 
-  ╰─╮ the way back
-    ✗ CancelHotel      3.3s  undoes BookHotel  4 attempts  errorString: the hotel answers 503
-    │
-    ! ParkCancelHotel  30ms  waits for you?
+  ! CancelHotel    3.3s  4 attempts  parked  errorString: the hotel answers 503
 `, "try again",
 		},
 		{
@@ -253,15 +251,16 @@ began 3m01s ago, took 30s
 running
 began 3m01s ago
 
-  ✓ BookHotel     21s  2 attempts  States.Timeout
+  ✓ BookHotel      21s  2 attempts  States.Timeout
   │
-  ✓ BookFlight   80ms
+  ✓ BookFlight    80ms
   │
-  … BookCar       12s  running  3 attempts  errorString: busy
+  … BookCar        12s  3 attempts  errorString: busy
 `, "",
 		},
 		{
-			"broken off, all", []string{"--all"},
+			"broken off, all",
+			[]string{"--all"},
 			fields{"status": "aborted", "cut": true, "path": append(booked[:3:3], taken("BookHotel", "Task", "ended", 5010))},
 			`
 aborted
@@ -273,11 +272,11 @@ began 3m01s ago, took 30s
   │
   ✓ RecordBookHotel    40ms
   │
-  ■ BookHotel          5.0s
+  ■ BookHotel            5s
   ⋮ and more
 `, "",
 		},
-		{"nothing yet", nil, fields{"status": "running", "stopped_at": nil, "path": []fields{}}, "\nrunning\nbegan 3m01s ago\n\n", ""},
+		{"nothing yet", nil, fields{"status": "running", "stopped_at": nil, "path": []fields{}}, "\nrunning\nbegan 3m01s ago\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -298,7 +297,9 @@ began 3m01s ago, took 30s
 			if diff := cmp.Diff(f.last("saga.show"), adminRequest{Command: "saga.show", Execution: fakeSaga}); diff != "" {
 				t.Errorf("request (-got +want):\n%s", diff)
 			}
-			if diff := cmp.Diff(fakeSaga+"  "+strings.TrimPrefix(tt.want, "\n"), ta.stdout.String()); diff != "" {
+			drawn := ages.ReplaceAllString(ta.stdout.String(), "${1}1s")
+			drawn = soFar.ReplaceAllString(drawn, "12s")
+			if diff := cmp.Diff(fakeSaga+"  "+strings.TrimPrefix(tt.want, "\n"), drawn); diff != "" {
 				t.Errorf("stdout (-want +got):\n%s", diff)
 			}
 			if tt.notes == "" && ta.stderr.String() != "" {
@@ -315,11 +316,53 @@ began 3m01s ago, took 30s
 			_, drawing, _ := strings.Cut(ta.stdout.String(), "\n\n")
 			drawing, _, _ = strings.Cut(drawing, "\n\n")
 			for line := range strings.Lines(drawing) {
-				if len([]rune(line)) > 41 {
-					t.Errorf("wider than the screen: %q", line)
+				if plain := paint.ReplaceAllString(line, ""); len([]rune(plain)) > 41 || strings.Count(line, "\x1b")%2 != 0 {
+					t.Errorf("wider than the screen, or painted half: %q", line)
 				}
 			}
 		})
+	}
+}
+
+// What is told in seconds depends on when a test's turn comes.
+var (
+	ages  = regexp.MustCompile(`\b([23]m0)\ds`)
+	soFar = regexp.MustCompile(`\b1\ds`)
+)
+
+var paint = regexp.MustCompile("\x1b\\[[0-9]+m")
+
+// A drawing suits the terminal that it is for.
+func TestSagaShowOnTerminals(t *testing.T) {
+	t.Parallel()
+	f := newFakeAdmin(t)
+	f.answer = func(adminRequest) any {
+		return fields{"ok": true, "execution": fakeSaga, "status": "failed", "cut": true, "parked": []fields{parkedHotel()}, "path": []fields{
+			taken("BookHotel", "Task", "ok", 80), taken("BookCar", "Task", "failed", 110),
+			taken("CancelFlight", "Task", "ok", 90, fields{"undoes": "BookFlight"}), taken("CancelHotel", "Task", "failed", 90, fields{"undoes": "BookHotel"}), taken("ParkCancelHotel", "Task", "ok", 90),
+			taken("CancelTrain", "Task", "ended", 90), taken("CancelShip", "Task", "running", 90),
+		}}
+	}
+	for _, tt := range []struct {
+		env  map[string]string
+		want []string
+		not  string
+	}{
+		{nil, []string{green + "✓" + reset + " BookHotel", red + "✗" + reset + " BookCar", yellow + "↩" + reset + " CancelFlight", red + "!" + reset + " CancelHotel", red + "■" + reset + " CancelTrain", "  … CancelShip", "⋮ and more"}, "+ BookHotel"},
+		{map[string]string{"NO_COLOR": "1", "LANG": "de_DE.UTF-8"}, []string{"✓ BookHotel", "✗ BookCar", "↩ CancelFlight", "! CancelHotel"}, "\x1b"},
+		{map[string]string{"NO_COLOR": "1", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}, []string{"+ BookHotel", "x BookCar", "< CancelFlight", "! CancelHotel", "# CancelTrain", ". CancelShip", "  |\n", ": and more"}, "✓"},
+	} {
+		ta := f.atTerminal("")
+		for k, v := range tt.env {
+			ta.env[k] = v
+		}
+		if code := ta.try(t, "", "saga", "show", fakeSaga); code != exitOK {
+			t.Errorf("exit %d", code)
+		}
+		mustContain(t, "stdout", ta.stdout.String(), tt.want...)
+		if strings.Contains(ta.stdout.String(), tt.not) {
+			t.Errorf("%v: %q is in %s", tt.env, tt.not, ta.stdout)
+		}
 	}
 }
 

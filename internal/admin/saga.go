@@ -57,7 +57,7 @@ func sagaList(ctx context.Context, a *Admin, q sagaListQuery) (any, error) {
 	}
 	in := &sfn.ListExecutionsInput{StateMachineArn: &a.Sagas.Machine, MaxResults: 25, StatusFilter: types.ExecutionStatus(strings.ToUpper(q.Status))}
 	if q.Max > 0 {
-		in.MaxResults = int32(q.Max) //nolint:gosec // bounded just here
+		in.MaxResults = int32(q.Max)
 	}
 	if known := in.StatusFilter.Values(); q.Status != "" && !contains(known, in.StatusFilter) {
 		return nil, &Error{CodeInvalid, fmt.Sprintf("status is %q: it is one of running, succeeded, failed, timed_out, aborted", task.CleanText(q.Status, 32))}

@@ -270,8 +270,10 @@ func TestSagaResumeFails(t *testing.T) {
 	}{
 		{"the function", fails(`{"errorType":"errorString","errorMessage":"the hotel answers 503"}`), "CancelHotel has failed again: errorString: the hotel answers 503; it is still parked"},
 		{"without words", fails(`"oops"`), "CancelHotel has failed again: without a reason; it is still parked"},
-		{"in AWS's words", fails(`{"errorType":"OperationError","errorMessage":"operation error DynamoDB: PutItem, https response error StatusCode: 400, RequestID: R1, api error AccessDeniedException: secret detail"}`),
-			"CancelHotel has failed again: OperationError: a call to AWS failed, and the function's log says which; it is still parked"},
+		{
+			"in AWS's words", fails(`{"errorType":"OperationError","errorMessage":"operation error DynamoDB: PutItem, https response error StatusCode: 400, RequestID: R1, api error AccessDeniedException: secret detail"}`),
+			"CancelHotel has failed again: OperationError: a call to AWS failed, and the function's log says which; it is still parked",
+		},
 		{"the call", func(context.Context) (*awslambda.InvokeOutput, error) {
 			return nil, awsError("Lambda", "Invoke", "TooManyRequestsException")
 		}, "CancelHotel could not be called, or did not answer in time, and the function's log says why; it is still parked"},

@@ -36,11 +36,11 @@ type Desk struct {
 // NewDesk returns the desk of a reservations table.
 func NewDesk(stock *Stock) *Desk { return &Desk{table: stock.table, stock: stock} }
 
-// Call and Undo are what a desk's functions are called with.
-type (
-	Call = saga.Call[Input]
-	Undo = saga.Undo[Input, Confirmation]
-)
+// Call is what a booking is called with.
+type Call = saga.Call[Input]
+
+// Undo is what a cancellation is called with.
+type Undo = saga.Undo[Input, Confirmation]
 
 // BookHotel books a room.
 func (d *Desk) BookHotel(ctx context.Context, c Call) (saga.Effect[Confirmation], error) {

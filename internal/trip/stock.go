@@ -69,12 +69,13 @@ func (s *Stock) Get(ctx context.Context, ids []string) ([]Item, error) {
 // maxPages bounds a look through the table, which holds reservations as well.
 const maxPages = 50
 
-// All reads items in order of their ids, and reports whether these are all.
+// All reads items in order of their ids, strongly consistent, and reports
+// whether these are all.
 func (s *Stock) All(ctx context.Context) (items []Item, all bool, err error) {
 	var from item
 	for range maxPages {
 		out, err := s.client.Scan(ctx, &dynamodb.ScanInput{
-			TableName: &s.table, ExclusiveStartKey: from,
+			TableName: &s.table, ExclusiveStartKey: from, ConsistentRead: aws.Bool(true),
 			FilterExpression: aws.String("sk = :stock"), ExpressionAttributeValues: item{":stock": str(stockSort)},
 		})
 		if err != nil {

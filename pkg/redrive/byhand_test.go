@@ -167,6 +167,11 @@ func TestByHandFails(t *testing.T) {
 	})
 }
 
+// errActed is of what must not happen.
+var errActed = errors.New("acted")
+
+func fails(context.Context, *redrive.Letter) error { return errActed }
+
 func succeeds(context.Context, *redrive.Letter) error { return nil }
 
 // An action that uses up all of its invocation leaves its outcome in the trail,
@@ -194,12 +199,6 @@ func TestByHandOutOfTime(t *testing.T) {
 }
 
 func TestByHandRefused(t *testing.T) {
-	never := func(t *testing.T) func(context.Context, *redrive.Letter) error {
-		return func(context.Context, *redrive.Letter) error {
-			t.Error("acted")
-			return nil
-		}
-	}
 	for _, tt := range []struct {
 		name    string
 		set     func(r *rig)
@@ -224,7 +223,7 @@ func TestByHandRefused(t *testing.T) {
 					tt.change(&req)
 				}
 				before := len(r.sqs.Messages(dead))
-				if id, err := r.redrive().ByHand(r.ctx(), req, isHotel, never(t)); !errors.Is(err, tt.err) || !strings.Contains(err.Error(), tt.message) || id != "" {
+				if id, err := r.redrive().ByHand(r.ctx(), req, isHotel, fails); errors.Is(err, errActed) || !errors.Is(err, tt.err) || !strings.Contains(err.Error(), tt.message) || id != "" {
 					t.Errorf("job %q, error %v, want %v: %s", id, err, tt.err, tt.message)
 				}
 				noJobs(r)
@@ -245,7 +244,7 @@ func TestByHandBusy(t *testing.T) {
 		_, err := r.redrive().ByHand(r.ctx(), handRequest, isHotel, func(ctx context.Context, _ *redrive.Letter) error {
 			// What is held cannot be found by another; what is new can, and is not
 			// acted on meanwhile.
-			r.park(parkedHotel)
+			r.park(parkedHotel) //nolint:contextcheck // it has the test's
 			_, err := r.redrive().ByHand(ctx, handRequest, isHotel, func(context.Context, *redrive.Letter) error {
 				t.Error("two at once")
 				return nil
@@ -307,7 +306,7 @@ func TestByHandKilledAnywhere(t *testing.T) {
 					killed = r.life.again()
 					time.Sleep(invocation + 5*time.Second)
 					_, err := r.redrive().ByHand(r.ctx(), handRequest, isHotel, act)
-					if err != nil && !(errors.Is(err, redrive.ErrNotFound) && acted == 1) {
+					if err != nil && (!errors.Is(err, redrive.ErrNotFound) || acted != 1) {
 						t.Errorf("killed at call %d: %v", n, err)
 					}
 					if acted < 1 || acted > 2 {

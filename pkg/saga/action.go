@@ -53,7 +53,7 @@ func Action[In, Out any](l *Ledger, fn func(context.Context, Call[In]) (Effect[O
 			return act(ctx, l, call, fn, o.outside)
 		})
 		if err != nil {
-			return nil, asLambda(err)
+			return nil, asLambda(ctx, err)
 		}
 		return result, nil
 	}

@@ -39,7 +39,7 @@ func Compensation[In, Out any](l *Ledger, fn func(context.Context, Undo[In, Out]
 			return struct{}{}, undo(ctx, l, Undo[In, Out]{Call: call, Action: p.Action}, fn)
 		})
 		if err != nil {
-			return nil, asLambda(err)
+			return nil, asLambda(ctx, err)
 		}
 		return json.RawMessage(`{}`), nil
 	}

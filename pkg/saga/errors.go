@@ -1,10 +1,13 @@
 package saga
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
+	"github.com/aws/smithy-go"
 
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -40,8 +43,13 @@ func Business(code string, err error) error {
 }
 
 // asLambda names an error for the state machine, which knows it by errorType.
-// The message has no stack and no more than a row keeps.
-func asLambda(err error) error {
+// The message gets to callers: it has no stack, no more than a row keeps, and
+// nothing that AWS said, which is for the log.
+func asLambda(ctx context.Context, err error) error {
+	if _, fromAWS := errors.AsType[*smithy.OperationError](err); fromAWS {
+		slog.ErrorContext(ctx, "step failed", slog.Any("error", err))
+		err = errors.New("a call to AWS failed, and the function's log says which")
+	}
 	code := codeError
 	if b, ok := errors.AsType[businessError](err); ok {
 		code = b.code

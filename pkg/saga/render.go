@@ -218,19 +218,28 @@ func (r *renderer) undo(stage int) string {
 // caught is what every Catch keeps of an error: its name and the message,
 // bounded, for a cause may be 32 KiB.
 func caught(step string, retryable bool) object {
+	return caughtAs(step, x(errorMessage), retryable)
+}
+
+func caughtAs(step, message string, retryable bool) object {
 	return object{
-		{"error", x(errorName)}, {"message", x(errorMessage)},
+		{"error", x(errorName)}, {"message", message},
 		{"failed_step", step}, {"retryable", retryable},
 	}
 }
 
 const (
 	errorName = "$substring($states.errorOutput.Error, 0, 64)"
-	// A function's cause is JSON text with an errorMessage; others' are text.
-	// String functions only, which cannot fail: an expression that fails in a
-	// Catch would end the execution.
+	// A function's cause is JSON text with an errorMessage. It is for callers, and
+	// says only what the function said: names with a dot are AWS's own, such as
+	// Lambda.Unknown or States.Timeout, whose causes may name resources; the
+	// execution's history has them. String functions only, which cannot fail: an
+	// expression that fails in a Catch would end the execution.
 	errorMessage = `($c := $exists($states.errorOutput.Cause) ? $string($states.errorOutput.Cause) : ''; ` +
-		`$substring($contains($c, '"errorMessage"') ? $substringBefore($substringAfter($substringAfter($c, '"errorMessage"'), '"'), '"') : $c, 0, 400))`
+		`$contains($states.errorOutput.Error, '.') or $not($contains($c, '"errorMessage"')) ? 'the step did not come to an answer of its own' : ` +
+		`$substring($substringBefore($substringAfter($substringAfter($c, '"errorMessage"'), '"'), '"'), 0, 400))`
+	// notWritten is the message for a row that cannot be written.
+	notWritten = "the task could not be written"
 )
 
 // action is the state of a step that runs alone, with all that follows from

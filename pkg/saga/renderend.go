@@ -56,7 +56,7 @@ func (r *renderer) record(stage int, st Stage) {
 	name, first := recordState(st), st.Steps[0].Name
 	if stage > r.pivot() {
 		values = append(values, field{":mark", object{{"S", x("$string($run) & ' ' & $string($results)")}}})
-		stuck := append(caught(first, true), field{parkedVar(first), true})
+		stuck := append(caughtAs(first, notWritten, true), field{parkedVar(first), true})
 		r.add(name, update(tasktable.ExternalMark(), values, object{},
 			catcher(stuck, parkState(first), conditionFailed...), catcher(stuck, parkState(first), "States.ALL"), first))
 		return
@@ -66,7 +66,7 @@ func (r *renderer) record(stage int, st Stage) {
 	}
 	back := r.undo(stage - 1)
 	r.add(name, update(tasktable.ExternalProgress(), values, object{},
-		catcher(canceled, back, conditionFailed...), catcher(caught(name, true), back, "States.ALL"), stageName(st)))
+		catcher(canceled, back, conditionFailed...), catcher(caughtAs(name, notWritten, true), back, "States.ALL"), stageName(st)))
 }
 
 // ends are the states that write how it ended, and the ends.

@@ -21,7 +21,7 @@ func Step(t *testing.T, setup Setup, function, sample, answer string, calls ...s
 	Hermetic(t, aws.URL)
 	values := map[string]string{"RESERVATIONS_TABLE": "reservations", "CONTROL_TABLE": "control", "CHAOS_ENABLED": "false"}
 	handler := Check(t, setup, function, values)
-	event, err := os.ReadFile(filepath.Join(Root(t), "events", sample+".json"))
+	event, err := os.ReadFile(filepath.Join(Root(t), "events", sample+".json")) //nolint:gosec // a test's own
 	if err != nil {
 		t.Fatal(err)
 	}
