@@ -58,6 +58,13 @@ func TestActionAgain(t *testing.T) {
 		s.costs(t, 0, 1)
 		s.has(t, book{0, true, "done"})
 	})
+	t.Run("reads what was just written", func(t *testing.T) {
+		t.Parallel()
+		s := newShop()
+		s.db.Inject(func(archivetest.Call) archivetest.Fault { return archivetest.Fault{Stale: true} })
+		answers(t, s.sell, selling("looks"), answerOfSale)
+		answers(t, s.sell, selling("looks"), answerOfSale)
+	})
 	t.Run("fails for good", func(t *testing.T) {
 		t.Parallel()
 		s := newShop()
@@ -100,6 +107,23 @@ func TestActionConditionWithoutWords(t *testing.T) {
 	s.has(t, book{full, true, ""})
 	s.put(stockOf(0)) // the first write that says no is the reason
 	refuses(t, s.sell, selling("mint"), "sold_out")
+}
+
+// Of several conditions that do not hold, the first is the reason.
+func TestActionConditions(t *testing.T) {
+	t.Parallel()
+	s := newShop()
+	s.put(stockOf(0))
+	h := saga.Action(s.ledger, func(context.Context, saga.Call[tea]) (saga.Effect[int], error) {
+		other := s.take()
+		other.Item.Update.Key = orderKey("other")
+		other.Refused = func(context.Context) error { return saga.Business("no_order", errors.New("there is no other order")) }
+		return saga.Effect[int]{Writes: []saga.Write{s.take(), other}}, nil
+	})
+	refuses(t, h, selling("mint"), "sold_out")
+	s.put(stockOf(1))
+	refuses(t, h, selling("mint"), "no_order")
+	s.has(t, book{1, false, ""})
 }
 
 // The function runs and does not know whether it was done before.
