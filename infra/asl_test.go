@@ -48,7 +48,7 @@ func TestTripPicture(t *testing.T) {
 func current(t *testing.T, file string, want []byte) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(file, want, 0o644); err != nil { //nolint:gosec // as the repository's other files
+		if err := os.WriteFile(file, want, 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return

@@ -12,8 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/internal/trip"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/spillway-go/spillway/internal/trip"
 )
 
 // template is template.yaml with intrinsic functions as plain values: !Ref X is "X".

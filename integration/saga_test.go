@@ -192,7 +192,6 @@ func TestTripOfUnknownItem(t *testing.T) {
 type faultCase struct {
 	state, fault string
 	times        int // 0: always
-	throttled    bool
 
 	status client.Status
 	code   string
@@ -241,6 +240,7 @@ func TestTripFaults(t *testing.T) {
 }
 
 func (c faultCase) run(t *testing.T) {
+	t.Helper()
 	stock := []int{2, 2, 2}
 	cancels := strings.HasPrefix(c.state, "Cancel")
 	if cancels { // something has to be undone: what comes after is sold out

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/spillway-go/spillway/pkg/task"
 )
 
 // ActionOption tunes an [Action].
@@ -68,7 +66,9 @@ func parse[In any](raw json.RawMessage) (Call[In], payload, error) {
 		return Call[In]{}, p, invalid("the payload lacks task_id, run, key or step")
 	}
 	c := Call[In]{TaskID: p.TaskID, Run: p.Run, Key: p.Key, Step: p.Step, Results: p.Results}
-	if err := task.Decode(p.Input, &c.Input); err != nil {
+	// Fields that are not known are let through: the task was checked when it was
+	// accepted, and its saga may outlive a deployment.
+	if err := json.Unmarshal(p.Input, &c.Input); err != nil {
 		return c, p, invalid("the input is not what %s takes: %w", p.Step, err)
 	}
 	return c, p, nil

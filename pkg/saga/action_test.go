@@ -303,7 +303,6 @@ func TestPayloads(t *testing.T) {
 		"no key":        {with("key", nil), lacks},
 		"no step":       {with("step", nil), lacks},
 		"no input":      {with("input", nil), "the input is not what TakeBack takes: "},
-		"unknown field": {with("input", map[string]any{"of": "mint", "sugar": 2}), `the input is not what TakeBack takes: json: unknown field "sugar"`},
 		"input type":    {with("input", map[string]any{"of": 2}), "the input is not what TakeBack takes: json: cannot unmarshal number"},
 		"no object":     {with("input", "mint"), "the input is not what TakeBack takes: json: cannot unmarshal string"},
 		"task id type":  {with("task_id", 7), "the payload is no call of a step: "},

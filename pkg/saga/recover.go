@@ -56,7 +56,7 @@ type StatusChange struct {
 	} `json:"detail"`
 }
 
-var recoveryName = regexp.MustCompile(`-recover-([0-9]+)$`)
+var recoveryName = regexp.MustCompile(`-recover-([0-9]{1,9})$`)
 
 // Handle is a Lambda handler for events of [StatusChange]. An error asks for the
 // event again.
@@ -77,9 +77,10 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 		input = text(out.Input)
 	}
 	var in executionInput
-	if err := json.Unmarshal([]byte(input), &in); err != nil || in.TaskID == "" || in.Run < 1 {
+	err := json.Unmarshal([]byte(input), &in)
+	if err != nil || in.TaskID == "" || in.Run < 1 {
 		log.ErrorContext(ctx, "execution is no saga of a task: nothing can be recovered")
-		return nil
+		return nil //nolint:nilerr // another try finds the same
 	}
 	open, err := r.open(ctx, in)
 	if err != nil {
@@ -90,8 +91,8 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 	}
 	n := 1
 	if m := recoveryName.FindStringSubmatch(d.Name); m != nil {
-		before, err := strconv.Atoi(m[1])
-		if err != nil || before >= maxRecoveries {
+		before, _ := strconv.Atoi(m[1]) // digits; too many of them are too many recoveries
+		if before >= maxRecoveries {
 			log.ErrorContext(ctx, "saga not recovered: too many recoveries failed", slog.String("task_id", in.TaskID))
 			return nil
 		}

@@ -103,7 +103,10 @@ func (r *renderer) forward() {
 		{"input", x("$states.input.input")},
 		{"recover", x("$states.input.recover = true")},
 		{"results", object{}},
-		{"error", ""}, {"message", ""}, {"failed_step", ""}, {"retryable", false},
+		{"error", ""},
+		{"message", ""},
+		{"failed_step", ""},
+		{"retryable", false},
 	}
 	r.steps(func(_ int, s Step) { vars = append(vars, field{isVar(s.Name), isPending}) })
 	for _, name := range r.parkable() {
@@ -153,10 +156,12 @@ func (r *renderer) recovering() {
 		)
 	}
 	r.add("ReadTask", object{
-		{"Type", "Task"}, {"Resource", "arn:${Partition}:states:::dynamodb:getItem"},
+		{"Type", "Task"},
+		{"Resource", "arn:${Partition}:states:::dynamodb:getItem"},
 		{"Arguments", object{{"TableName", "${TasksTableName}"}, {"Key", rowKey()}, {"ConsistentRead", true}}},
 		{"TimeoutSeconds", sdkTimeout},
-		{"Assign", assign}, {"Output", object{}},
+		{"Assign", assign},
+		{"Output", object{}},
 		{"Retry", []any{retrier(sdkRetry, "States.ALL")}},
 		{"Catch", []any{catcher(nil, "Unrecorded", "States.ALL")}},
 		{"Next", "StillOpen"},
@@ -223,8 +228,10 @@ func caught(step string, retryable bool) object {
 
 func caughtAs(step, message string, retryable bool) object {
 	return object{
-		{"error", x(errorName)}, {"message", message},
-		{"failed_step", step}, {"retryable", retryable},
+		{"error", x(errorName)},
+		{"message", message},
+		{"failed_step", step},
+		{"retryable", retryable},
 	}
 }
 
@@ -304,7 +311,8 @@ func (r *renderer) group(stage int, st Stage, next string) {
 		}
 	}
 	r.add(st.Name, object{
-		{"Type", "Parallel"}, {"Branches", branches},
+		{"Type", "Parallel"},
+		{"Branches", branches},
 		{"Catch", []any{catcher(unknown, r.undo(stage), "States.ALL")}},
 		{"Next", outcomeState(st.Name)},
 	})
@@ -343,7 +351,8 @@ func (r *renderer) call(name, action string, timeout time.Duration, business []s
 	}
 	retries = append(retries, retrier(retry, transient...), retrier(retry, "States.ALL"))
 	return object{
-		{"Type", "Task"}, {"Resource", "arn:${Partition}:states:::lambda:invoke"},
+		{"Type", "Task"},
+		{"Resource", "arn:${Partition}:states:::lambda:invoke"},
 		{"Arguments", object{{"FunctionName", "${" + name + "FunctionArn}"}, {"Payload", payload}}},
 		{"TimeoutSeconds", seconds(timeout)},
 		{"Retry", retries},
@@ -359,8 +368,12 @@ var transient = []string{
 
 func retrier(r Retry, errors ...string) object {
 	return object{
-		{"ErrorEquals", errors}, {"IntervalSeconds", seconds(r.Interval)}, {"MaxAttempts", r.Attempts - 1},
-		{"BackoffRate", r.Rate}, {"MaxDelaySeconds", seconds(r.Cap)}, {"JitterStrategy", "FULL"},
+		{"ErrorEquals", errors},
+		{"IntervalSeconds", seconds(r.Interval)},
+		{"MaxAttempts", r.Attempts - 1},
+		{"BackoffRate", r.Rate},
+		{"MaxDelaySeconds", seconds(r.Cap)},
+		{"JitterStrategy", "FULL"},
 	}
 }
 

@@ -31,11 +31,15 @@ func update(e tasktable.External, values object, output any, onCondition, onErro
 		params = append(params, field{name, e.Values[name]})
 	}
 	state := object{
-		{"Type", "Task"}, {"Resource", "arn:${Partition}:states:::dynamodb:updateItem"},
+		{"Type", "Task"},
+		{"Resource", "arn:${Partition}:states:::dynamodb:updateItem"},
 		{"Arguments", object{
-			{"TableName", "${TasksTableName}"}, {"Key", rowKey()},
-			{"UpdateExpression", e.Update}, {"ConditionExpression", e.Condition},
-			{"ExpressionAttributeNames", names}, {"ExpressionAttributeValues", append(params, values...)},
+			{"TableName", "${TasksTableName}"},
+			{"Key", rowKey()},
+			{"UpdateExpression", e.Update},
+			{"ConditionExpression", e.Condition},
+			{"ExpressionAttributeNames", names},
+			{"ExpressionAttributeValues", append(params, values...)},
 		}},
 		{"TimeoutSeconds", sdkTimeout},
 	}

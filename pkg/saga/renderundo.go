@@ -78,7 +78,8 @@ func (r *renderer) undoGroup(st Stage, next string) {
 	}
 	name := undoGroupState(st)
 	r.add(name, object{
-		{"Type", "Parallel"}, {"Branches", branches},
+		{"Type", "Parallel"},
+		{"Branches", branches},
 		{"Catch", []any{catcher(lost, next, "States.ALL")}},
 		{"Next", outcomeState(name)},
 	})
@@ -94,7 +95,8 @@ func (r *renderer) park(name, code, message, next string) object {
 	body := "$string({'task_id': $task_id, 'execution': $key, 'step': " + quoted(name) +
 		", 'error': {'code': " + code + ", 'message': " + message + "}, 'completed': [" + strings.Join(completed, ", ") + "]})"
 	state := object{
-		{"Type", "Task"}, {"Resource", "arn:${Partition}:states:::sqs:sendMessage"},
+		{"Type", "Task"},
+		{"Resource", "arn:${Partition}:states:::sqs:sendMessage"},
 		{"Arguments", object{{"QueueUrl", "${SagaFailuresQueueUrl}"}, {"MessageBody", x(body)}}},
 		{"TimeoutSeconds", sdkTimeout},
 		{"Output", object{}},
