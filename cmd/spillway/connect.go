@@ -44,7 +44,7 @@ type call struct {
 // withClient connects before it runs fn.
 func (a *app) withClient(fn func(c *call, args []string) error) func(context.Context, []string) error {
 	return func(ctx context.Context, args []string) error {
-		c, err := a.connect(ctx, nil)
+		c, err := a.connect(ctx)
 		if err != nil {
 			return err
 		}
@@ -52,8 +52,8 @@ func (a *app) withClient(fn func(c *call, args []string) error) func(context.Con
 	}
 }
 
-// connect finds the API and makes a client for it. A nil transport is the default.
-func (a *app) connect(ctx context.Context, transport http.RoundTripper) (*client.Client, error) {
+// connect finds the API and makes a client for it.
+func (a *app) connect(ctx context.Context) (*client.Client, error) {
 	if err := a.loadTarget(ctx); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (a *app) connect(ctx context.Context, transport http.RoundTripper) (*client
 			return nil, err
 		}
 	}
-	return a.newClient(transport)
+	return a.newClient(nil)
 }
 
 // loadTarget fills a.target as far as configuration on this machine goes.

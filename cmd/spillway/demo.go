@@ -77,7 +77,7 @@ public address that a tunnel or proxy forwards to --receiver-addr.`,
 }
 
 func (a *app) demo(ctx context.Context, f demoFlags) error {
-	c, err := a.connect(ctx, nil)
+	c, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}

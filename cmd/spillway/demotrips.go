@@ -82,7 +82,7 @@ than it has to, or if the stock is not what it must be.`,
 		"the admin function's name or ARN; CloudFormation is not asked then (env SPILLWAY_ADMIN_FUNCTION)")
 	complete(cmd, "admin-function")
 	cmd.RunE = a.action(3*time.Minute, o.withAdmin(func(ctx context.Context, _ []string) error {
-		c, err := a.connect(ctx, nil)
+		c, err := a.connect(ctx)
 		if err != nil {
 			return err
 		}

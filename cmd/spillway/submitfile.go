@@ -44,7 +44,7 @@ func (a *app) submitFile(ctx context.Context, s submitFlags) error {
 		defer func() { _ = f.Close() }()
 		in = f
 	}
-	c, err := a.connect(ctx, nil)
+	c, err := a.connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,9 @@ type actionOptions struct{ outside bool }
 // compensation that comes while the action may still run, which is until the
 // invocation's deadline, fails and is tried again; after that it is called with
 // no Result. fn has to hand Key and Step on as the idempotency key. Of attempts
-// that overlap, the last one is recorded; the others fail.
+// that overlap, the last one is recorded; the others fail. A [Business] error is
+// one only of fn, and only when no other attempt may be at it: what fn has done is
+// not undone by a write that is refused.
 func Outside() ActionOption { return func(o *actionOptions) { o.outside = true } }
 
 // Action makes a step's Lambda handler of a typed function. The function says
@@ -32,6 +34,9 @@ func Outside() ActionOption { return func(o *actionOptions) { o.outside = true }
 //   - A crash before the transaction leaves nothing, one after it leaves all.
 //   - After its compensation, even one that came before it, it refuses with
 //     [ErrCompensated]: the compensation leaves a record as well.
+//   - What the business refused is recorded too, before it is answered. The
+//     machine does not compensate it, so an earlier attempt that is still under
+//     way, and that nobody waits for any more, must not do it after all.
 //
 // Errors of [Business], of fn or of a write's condition, carry their code as
 // errorType; a panic is "panic"; all others, such as a table that does not
@@ -83,6 +88,9 @@ func act[In, Out any](ctx context.Context, l *Ledger, c Call[In], fn func(contex
 		}
 	}
 	effect, err := fn(ctx, c)
+	if b, ok := errors.AsType[businessError](err); ok {
+		return refuse(ctx, l, c.Key, c.Step, from, b)
+	}
 	if err != nil {
 		return afterError(ctx, l, c.Key, c.Step, err)
 	}
@@ -96,6 +104,12 @@ func act[In, Out any](ctx context.Context, l *Ledger, c Call[In], fn func(contex
 	err = l.commit(ctx, l.move(c.Key, c.Step, record{state: done, result: string(result)}, from), effect.Writes)
 	if err == nil {
 		return result, nil
+	}
+	if b, ok := errors.AsType[businessError](err); ok {
+		if !outside {
+			return refuse(ctx, l, c.Key, c.Step, from, b)
+		}
+		err = errors.New("a write is refused after the effect outside: " + b.Error()) // no Business: not wrapped
 	}
 	before, err := answered(err)
 	if outside && err != nil {
@@ -115,9 +129,36 @@ func answered(err error) (json.RawMessage, error) {
 		return json.RawMessage(conflict.now.result), nil
 	case undone:
 		return nil, ErrCompensated
+	case refused:
+		var f failure
+		if err := json.Unmarshal([]byte(conflict.now.result), &f); err != nil {
+			return nil, fmt.Errorf("the recorded refusal: %w", err)
+		}
+		return nil, Business(f.Code, errors.New(f.Message))
 	default:
 		return nil, err
 	}
+}
+
+// refuse records what the business says of a step, and answers it; if the step
+// had been done before, then that, since what the function found is its own
+// doing.
+func refuse(ctx context.Context, l *Ledger, saga, step string, from record, why businessError) (json.RawMessage, error) {
+	if time.Now().UnixMilli() < from.earlier {
+		return nil, fmt.Errorf("another attempt may be at it, %s: %s", untilText(from.earlier), why.Error()) // no Business: not wrapped
+	}
+	f, err := json.Marshal(failure{why.code, messageOf(ctx, why)})
+	if err != nil {
+		return nil, fmt.Errorf("encode the refusal: %w", err)
+	}
+	err = l.commit(ctx, l.move(saga, step, record{state: refused, result: string(f)}, from), nil)
+	if err == nil {
+		return nil, why
+	}
+	if _, ok := errors.AsType[*conflictError](err); ok {
+		return answered(err)
+	}
+	return nil, fmt.Errorf("%s, which is not recorded: %w", why.Error(), err)
 }
 
 // afterError is what an action answers whose function failed: if it had been
@@ -127,7 +168,7 @@ func afterError(ctx context.Context, l *Ledger, saga, step string, err error) (j
 	switch {
 	case readErr != nil:
 		return nil, errors.Join(errors.New("it is not known whether the step was done before"), readErr)
-	case r.state == done || r.state == undone:
+	case r.state == done || r.state == undone || r.state == refused:
 		return answered(&conflictError{r})
 	default:
 		return nil, err

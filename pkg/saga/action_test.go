@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/saga"
@@ -76,24 +78,98 @@ func TestActionAgain(t *testing.T) {
 
 func TestActionRefused(t *testing.T) {
 	t.Parallel()
+	t.Run("a panic", func(t *testing.T) {
+		t.Parallel()
+		s := newShop()
+		if m := refuses(t, s.sell, selling("panic"), "panic"); m != "panic: the kettle" {
+			t.Error(m)
+		}
+		s.costs(t, 0, 0)
+		s.has(t, untouched)
+	})
+	for name, tt := range map[string]struct {
+		of, code, message string
+		transactions      int
+	}{
+		"the function": {"nettle", "not_sold", "we have no nettle", 1},
+		"a write":      {"mint", "sold_out", "no tea is left", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop()
+			s.put(stockOf(0))
+			if m := refuses(t, s.sell, selling(tt.of), tt.code); m != tt.message {
+				t.Error(m)
+			}
+			s.costs(t, 0, tt.transactions)
+			s.has(t, book{0, false, "refused"})
+			s.put(stockOf(full)) // which is too late: the machine has heard that nothing was done
+			for _, of := range []string{"mint", "nettle", "looks"} {
+				if m := refuses(t, s.sell, selling(of), tt.code); m != tt.message {
+					t.Error(m)
+				}
+			}
+			s.has(t, book{full, false, "refused"})
+			answers(t, s.takeBack, takingBack, `{}`)
+			s.has(t, book{full, false, "refused"})
+			if s.back.Load() > 0 {
+				t.Error("what was never done is undone")
+			}
+		})
+	}
+}
+
+// An attempt that nobody waits for any more does nothing once another one has
+// answered that nothing was done.
+func TestActionAfterRefusal(t *testing.T) {
+	t.Parallel()
 	s := newShop()
-	if m := refuses(t, s.sell, selling("nettle"), "not_sold"); m != "we have no nettle" {
+	var late atomic.Bool
+	s.db.Inject(func(archivetest.Call) archivetest.Fault {
+		if late.CompareAndSwap(false, true) {
+			s.put(stockOf(0))
+			refuses(t, s.sell, selling("mint"), "sold_out")
+			s.put(stockOf(full)) // another saga gives back
+		}
+		return archivetest.Fault{}
+	})
+	refuses(t, s.sell, selling("mint"), "sold_out")
+	s.has(t, book{full, false, "refused"})
+}
+
+// A refusal that is not recorded is none: the step is tried again.
+func TestActionRefusalCrashes(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		fault  archivetest.Fault
+		record string
+	}{
+		"before it is recorded": {archivetest.Fault{Err: errCrash}, ""},
+		"when it is recorded":   {archivetest.Fault{Err: errCrash, AfterEffect: true}, "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShop()
+			s.db.Inject(transactions(1, tt.fault))
+			if m := refuses(t, s.sell, selling("nettle"), "step_failed"); m != "we have no nettle, which is not recorded: no answer" {
+				t.Error(m)
+			}
+			s.has(t, book{full, false, tt.record})
+			refuses(t, s.sell, selling("nettle"), "not_sold")
+			s.has(t, book{full, false, "refused"})
+		})
+	}
+}
+
+// A record that this version cannot read is no reason to go on.
+func TestActionUnreadableRefusal(t *testing.T) {
+	t.Parallel()
+	s := newShop()
+	s.put(archivetest.Item{"pk": text("saga#t-1"), "sk": text(sell), "state": text("refused"), "result": text("?")})
+	if m := refuses(t, s.sell, selling("mint"), "step_failed"); !strings.HasPrefix(m, "the recorded refusal: ") {
 		t.Error(m)
 	}
-	s.costs(t, 1, 0)
-	if m := refuses(t, s.sell, selling("panic"), "panic"); m != "panic: the kettle" {
-		t.Error(m)
-	}
-	s.costs(t, 0, 0)
-	s.has(t, untouched)
-	s.put(stockOf(0))
-	if m := refuses(t, s.sell, selling("mint"), "sold_out"); m != "no tea is left" {
-		t.Error(m)
-	}
-	s.costs(t, 0, 1)
-	s.has(t, book{0, false, ""})
-	s.put(stockOf(full)) // it may be asked again
-	answers(t, s.sell, selling("mint"), answerOfSale)
+	s.has(t, book{full, false, "refused"})
 }
 
 // A write that has nothing to say about its condition is tried again.
@@ -112,21 +188,21 @@ func TestActionConditionWithoutWords(t *testing.T) {
 // Of several conditions that do not hold, the first is the reason.
 func TestActionConditions(t *testing.T) {
 	t.Parallel()
-	s := newShop()
-	s.put(stockOf(0))
-	h := saga.Action(s.ledger, func(context.Context, saga.Call[tea]) (saga.Effect[int], error) {
-		other := s.take()
-		other.Item.Update.Key = orderKey("other")
-		other.Refused = func(context.Context) error { return saga.Business("no_order", errors.New("there is no other order")) }
-		return saga.Effect[int]{Writes: []saga.Write{s.take(), other}}, nil
-	})
-	refuses(t, h, selling("mint"), "sold_out")
-	s.put(stockOf(1))
-	refuses(t, h, selling("mint"), "no_order")
-	s.has(t, book{1, false, ""})
+	for left, code := range map[int]string{0: "sold_out", 1: "no_order"} {
+		s := newShop()
+		s.put(stockOf(left))
+		h := saga.Action(s.ledger, func(context.Context, saga.Call[tea]) (saga.Effect[int], error) {
+			other := s.take()
+			other.Item.Update.Key = orderKey("other")
+			other.Refused = func(context.Context) error { return saga.Business("no_order", errors.New("there is no other order")) }
+			return saga.Effect[int]{Writes: []saga.Write{s.take(), other}}, nil
+		})
+		refuses(t, h, selling("mint"), code)
+		s.has(t, book{left, false, "refused"})
+	}
 }
 
-// The function runs and does not know whether it was done before.
+// The function fails, and the ledger does not say whether it was done before.
 func TestActionUnknown(t *testing.T) {
 	t.Parallel()
 	s := newShop()
@@ -137,7 +213,12 @@ func TestActionUnknown(t *testing.T) {
 		}
 		return archivetest.Fault{}
 	})
-	refuses(t, s.sell, selling("nettle"), "step_failed")
+	h := saga.Action(s.ledger, func(context.Context, saga.Call[tea]) (saga.Effect[receipt], error) {
+		return saga.Effect[receipt]{}, errCrash
+	})
+	refuses(t, h, selling("mint"), "step_failed")
+	s.db.Inject(nil)
+	answers(t, h, selling("mint"), answerOfSale)
 }
 
 // A call that crashes is made again, and has one effect.
@@ -332,6 +413,20 @@ func TestPayloads(t *testing.T) {
 		t.Error(m)
 	}
 	answers(t, s.takeBack, json.RawMessage(with("of a later version", true)), `{}`)
+}
+
+// What AWS said is not told, the business's code is.
+func TestBusinessOfAWS(t *testing.T) {
+	t.Parallel()
+	s := newShop()
+	h := saga.Action(s.ledger, func(context.Context, saga.Call[tea]) (saga.Effect[receipt], error) {
+		return saga.Effect[receipt]{}, saga.Business("sold_out", fmt.Errorf("taken: %w", &smithy.OperationError{ServiceID: "DynamoDB", OperationName: "PutItem", Err: errCrash}))
+	})
+	for range 2 {
+		if m := refuses(t, h, selling("mint"), "sold_out"); m != "a call to AWS failed, and the function's log says which" {
+			t.Error(m)
+		}
+	}
 }
 
 func TestRetention(t *testing.T) {

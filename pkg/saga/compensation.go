@@ -19,7 +19,7 @@ const undoTries = 4
 //   - An action that was done is undone in one transaction with its record.
 //   - One that was never done is recorded as undone, so that it refuses when it
 //     comes late. fn is not called, and that is a success.
-//   - One that was undone stays so.
+//   - One that was undone stays so, and so does one that the business refused.
 //   - One that was started with [Outside] may still be at it: until all its
 //     invocations must have ended this is an error, to be tried again. Then fn
 //     is called, without a Result if none was recorded.
@@ -56,7 +56,7 @@ func undo[In, Out any](ctx context.Context, l *Ledger, u Undo[In, Out], fn func(
 		}
 		var writes []Write
 		switch r.state {
-		case undone:
+		case undone, refused:
 			return nil
 		case absent:
 		case started:

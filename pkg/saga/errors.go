@@ -34,7 +34,8 @@ func (e businessError) Unwrap() error { return e.error }
 
 // Business is a failure of the business, such as sold out: nothing was done, and
 // no retry can help. Its code is the error's name in the state machine, where
-// [Step.Business] has to list it. Business(c, nil) is nil.
+// [Step.Business] has to list it. The ledger keeps an action's, so the step stays
+// refused for this saga. Business(c, nil) is nil.
 func Business(code string, err error) error {
 	if err == nil {
 		return nil
@@ -43,20 +44,30 @@ func Business(code string, err error) error {
 }
 
 // asLambda names an error for the state machine, which knows it by errorType.
-// The message gets to callers: it has no stack, no more than a row keeps, and
-// nothing that AWS said, which is for the log.
 func asLambda(ctx context.Context, err error) error {
-	if _, fromAWS := errors.AsType[*smithy.OperationError](err); fromAWS {
-		slog.ErrorContext(ctx, "step failed", slog.Any("error", err))
-		err = errors.New("a call to AWS failed, and the function's log says which")
-	}
 	code := codeError
 	if b, ok := errors.AsType[businessError](err); ok {
 		code = b.code
 	} else if _, ok := errors.AsType[*task.PanicError](err); ok {
 		code = codePanic
 	}
-	return messages.InvokeResponse_Error{Type: code, Message: task.FailureOf(err).Message}
+	return messages.InvokeResponse_Error{Type: code, Message: messageOf(ctx, err)}
+}
+
+// messageOf is what callers are told of an error: it has no stack, no more than a
+// row keeps, and nothing that AWS said, which is for the log.
+func messageOf(ctx context.Context, err error) string {
+	if _, fromAWS := errors.AsType[*smithy.OperationError](err); fromAWS {
+		slog.ErrorContext(ctx, "step failed", slog.Any("error", err))
+		return "a call to AWS failed, and the function's log says which"
+	}
+	return task.FailureOf(err).Message
+}
+
+// failure is a refusal as the ledger keeps it.
+type failure struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
 }
 
 // guard runs fn and makes an error of its panic.

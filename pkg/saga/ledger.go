@@ -61,13 +61,14 @@ const (
 	absent  state = ""
 	started state = "started" // outside: it may have been done
 	done    state = "done"
-	undone  state = "undone" // or never done, and not to be done any more
+	undone  state = "undone"  // or never done, and not to be done any more
+	refused state = "refused" // by the business: never done, and not to be done any more
 )
 
 // record is a step in the ledger.
 type record struct {
 	state  state
-	result string // JSON, when done
+	result string // JSON: what it answered when done, its failure when refused
 	until  int64  // ms; until then whoever started it last may be at it
 	// earlier is until when, in ms, those who started it before may be at it.
 	earlier int64

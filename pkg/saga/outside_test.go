@@ -179,8 +179,55 @@ func TestOutsideRefused(t *testing.T) {
 			failure(t, err, "no_such_address")
 			time.Sleep(time.Second)
 		}
-		p.outcome(t, false, "started")
+		p.outcome(t, false, "refused")
+		p.err = nil
+		_, err := call(t.Context(), p.send, selling("mint"))
+		failure(t, err, "no_such_address")
+		answers(t, p.recall, takingBack, `{}`)
+		p.outcome(t, false, "refused")
 	})
+}
+
+// What one attempt refuses another one may do yet, so it is not sure that
+// nothing was done.
+func TestOutsideRefusedWhileAnotherIsAtIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newParcels()
+		p.takes = 5 * time.Second
+		began, done := time.Now(), make(chan error)
+		go func() {
+			_, err := call(context.Background(), p.send, selling("mint"))
+			done <- err
+		}()
+		time.Sleep(time.Second)
+		other := saga.Action(p.ledger, func(context.Context, saga.Call[tea]) (saga.Effect[receipt], error) {
+			return saga.Effect[receipt]{}, saga.Business("no_such_address", errors.New("nobody lives there"))
+		}, saga.Outside())
+		_, err := call(t.Context(), other, selling("mint"))
+		if m := failure(t, err, "step_failed"); m != "another attempt may be at it, until "+began.Add(limit).UTC().Format(time.RFC3339)+": nobody lives there" {
+			t.Error(m)
+		}
+		if err := <-done; err == nil {
+			t.Error("the attempt that is not the last one is recorded")
+		}
+		p.outcome(t, true, "started")
+		time.Sleep(2 * limit)
+		answers(t, p.recall, takingBack, `{}`)
+		p.outcome(t, false, "undone")
+	})
+}
+
+// A write that is refused after the effect outside does not say that nothing
+// was done.
+func TestOutsideWriteRefused(t *testing.T) {
+	t.Parallel()
+	s := newShop(saga.Outside())
+	s.put(stockOf(0))
+	if m := refuses(t, s.sell, selling("mint"), "step_failed"); m != "a write is refused after the effect outside: no tea is left" {
+		t.Error(m)
+	}
+	s.has(t, book{0, false, "started"})
 }
 
 // An action whose effect could not be recorded is made again, with the same
