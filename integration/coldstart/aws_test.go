@@ -39,9 +39,11 @@ const (
 	sessionToken = "EXAMPLETOKEN"
 )
 
-// controlTable is the name of the control table. All other tables are the tasks
-// table.
-const controlTable = "control"
+// The names of tables. All others are the tasks table.
+const (
+	controlTable      = "control"
+	reservationsTable = "reservations"
+)
 
 // cloud is an AWS on loopback: the doubles of DynamoDB and SQS, one secret and
 // one stream, behind the wire protocol. It counts the calls, whatever they are,
@@ -49,6 +51,7 @@ const controlTable = "control"
 type cloud struct {
 	table   *tasktabletest.DynamoDB
 	control *archivetest.Table
+	booked  *archivetest.Table
 	queues  *workqueuetest.SQS
 	url     string
 
@@ -59,7 +62,7 @@ type cloud struct {
 
 func newCloud(tb testing.TB) *cloud {
 	tb.Helper()
-	c := &cloud{table: tasktabletest.NewDynamoDB(), control: archivetest.NewTable(), queues: workqueuetest.New(), calls: map[string]int{}}
+	c := &cloud{table: tasktabletest.NewDynamoDB(), control: archivetest.NewTable(), booked: archivetest.NewTable(), queues: workqueuetest.New(), calls: map[string]int{}}
 	server := httptest.NewServer(c)
 	tb.Cleanup(server.Close)
 	c.url = server.URL
@@ -143,10 +146,14 @@ func (c *cloud) objection(r *http.Request) string {
 func (c *cloud) backend(service string, in any) any {
 	switch service {
 	case "DynamoDB_20120810":
-		if tableOf(in) == controlTable {
+		switch tableOf(in) {
+		case controlTable:
 			return c.control
+		case reservationsTable:
+			return c.booked
+		default:
+			return c.table
 		}
-		return c.table
 	case "AmazonSQS":
 		return c.queues
 	case "DynamoDBStreams_20120810":
@@ -164,6 +171,10 @@ func tableOf(in any) string {
 	request, _ := in.(map[string]any)
 	if batch, ok := request["RequestItems"].(map[string]any); ok {
 		return strings.Join(slices.Collect(maps.Keys(batch)), ", ")
+	}
+	if items, ok := request["TransactItems"].([]any); ok { // of one table, and an update is the first
+		item, _ := items[0].(map[string]any)
+		request, _ = item["Update"].(map[string]any)
 	}
 	name, _ := request["TableName"].(string)
 	return name

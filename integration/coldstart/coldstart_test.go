@@ -25,7 +25,7 @@ const (
 	// maxZipAside that for one that has more of the SDK's clients and that no task
 	// waits for. It is for x86-64; zips for arm64 are a tenth smaller.
 	maxZip      = 4_000_000
-	maxZipAside = 4_700_000
+	maxZipAside = 5_000_000
 	// maxResident is the bound for a function's memory after
 	// [warmInvocations], in bytes.
 	maxResident     = 20 << 20

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/spillway-go/spillway/internal/app/apptest"
+	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/webhook"
@@ -67,6 +68,19 @@ var functions = []function{
 		name: "rescue", id: "RescueFunction", event: (*stage).failedRange, want: `{"batchItemFailures":[]}`, aside: true,
 		calls: map[string]int{"GetShardIterator": 1, "GetRecords": 1, "PutItem": 1, "BatchWriteItem": 1}, // the record, the range
 	},
+	// The other steps of the trip are the same code.
+	{
+		name: "bookhotel", id: "BookHotelFunction", event: (*stage).book, want: `"confirmation":`,
+		calls: map[string]int{"TransactWriteItems": 1},
+	},
+	{
+		name: "cancelhotel", id: "CancelHotelFunction", event: (*stage).neverBooked, want: `{}`,
+		calls: map[string]int{"GetItem": 1, "TransactWriteItems": 1},
+	},
+	{
+		name: "recover", id: "RecoverFunction", event: (*stage).aborted, want: `null`, aside: true,
+		calls: map[string]int{"GetItem": 1},
+	},
 	{
 		name: "admin", id: "AdminFunction", event: (*stage).overview, want: `"ok":true,"queue":"tasks"`, aside: true,
 		calls: map[string]int{"GetQueueAttributes": 1, "Query": 4}, // a shard of the index each
@@ -108,8 +122,11 @@ func newStage(tb testing.TB, f function) *stage {
 		"DEAD_LETTER_QUEUE_URL":     c.queues.Create("dead-letter", workqueuetest.QueueOptions{}),
 		"STREAM_FAILURES_QUEUE_URL": c.queues.Create("stream-failures", workqueuetest.QueueOptions{}),
 		"CONTROL_TABLE":             controlTable, "ARCHIVE_BUCKET": "archive", "NOTIFY_FUNCTION": "notify",
-		"TASKS_QUEUE_ARN": "arn:aws:sqs:" + region + ":123456789012:tasks",
-		"MAX_ATTEMPTS":    "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s", "RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m",
+		"TASKS_QUEUE_ARN":         "arn:aws:sqs:" + region + ":123456789012:tasks",
+		"SAGA_FAILURES_QUEUE_URL": c.queues.Create("saga-failures", workqueuetest.QueueOptions{}),
+		"TRIP_SAGA_ARN":           "arn:aws:states:" + region + ":123456789012:stateMachine:trip",
+		"RESERVATIONS_TABLE":      reservationsTable, "CHAOS_ENABLED": "false",
+		"MAX_ATTEMPTS": "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s", "RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m",
 		"WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:" + region + ":123456789012:secret:s", "ALLOW_PRIVATE_WEBHOOK_TARGETS": "true",
 	}
 	s.env = map[string]string{"AWS_ENDPOINT_URL": c.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": c.url}
@@ -271,6 +288,29 @@ func (s *stage) failedRange() []byte {
 
 func (s *stage) overview() []byte { s.Helper(); return s.sample("admin", func(map[string]any) {}) }
 
+// step is a call of one of the trip's steps, for a saga of its own.
+func (s *stage) step(name string) []byte {
+	s.Helper()
+	return s.sample(name, func(call map[string]any) {
+		id := tasktable.NewID()
+		call["task_id"], call["key"] = id, id+"-1"
+	})
+}
+
+func (s *stage) book() []byte {
+	s.Helper()
+	stock := trip.NewStock(s.booked, reservationsTable)
+	if err := stock.Put(s.Context(), []trip.Item{{ID: "hotel-1", Available: 10}}); err != nil {
+		s.Fatal(err)
+	}
+	return s.step("bookhotel")
+}
+
+func (s *stage) neverBooked() []byte { s.Helper(); return s.step("cancelhotel") }
+
+// aborted is an execution whose task is not kept any more.
+func (s *stage) aborted() []byte { s.Helper(); return s.sample("recover", func(map[string]any) {}) }
+
 // The functions here are those that there are.
 func TestFunctions(t *testing.T) {
 	mains, err := filepath.Glob(filepath.Join("..", "..", "functions", "*", "main.go"))
@@ -278,12 +318,16 @@ func TestFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	var have, want []string
+	for _, step := range []string{"bookhotel", "cancelhotel"} {
+		mains = append(mains, filepath.Join("..", "..", "functions", "trip", step, "main.go"))
+	}
 	for _, main := range mains {
 		have = append(have, filepath.Base(filepath.Dir(main)))
 	}
 	for _, f := range functions {
 		want = append(want, f.name)
 	}
+	slices.Sort(have)
 	slices.Sort(want)
 	if !slices.Equal(have, want) {
 		t.Errorf("there are %s, measured are %s", strings.Join(have, ", "), strings.Join(want, ", "))
