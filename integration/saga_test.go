@@ -72,10 +72,9 @@ func book(t *testing.T, ids map[string]string, change ...func(*client.SubmitRequ
 func left(t *testing.T, ids map[string]string, want ...int) {
 	t.Helper()
 	for i, kind := range kinds {
-		for _, item := range asked(t, "inventory.get", fields{"ids": []string{ids[kind]}}).Items {
-			if item.ID == ids[kind] && item.Available != want[i] {
-				t.Errorf("%s: %d left, want %d", item.ID, item.Available, want[i])
-			}
+		items := asked(t, "inventory.get", fields{"ids": []string{ids[kind]}}).Items
+		if len(items) != 1 || items[0].Available != want[i] {
+			t.Errorf("%s: %+v left, want %d", ids[kind], items, want[i])
 		}
 	}
 }

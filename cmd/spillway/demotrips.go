@@ -196,7 +196,7 @@ func (o *operator) demoLeft(ctx context.Context, p *printer, want int) (bool, er
 	if err != nil {
 		return false, err
 	}
-	ok := true
+	ok := len(left.Items) == 3
 	p.printf("  left:")
 	for _, item := range left.Items {
 		p.printf(" %s %d", clean(item.ID), item.Available)

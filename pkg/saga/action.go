@@ -18,7 +18,8 @@ type actionOptions struct{ outside bool }
 // the ledger then says that the action was started before fn is called. A
 // compensation that comes while the action may still run, which is until the
 // invocation's deadline, fails and is tried again; after that it is called with
-// no Result. fn has to hand Key and Step on as the idempotency key. Of attempts
+// no Result. So the compensation's [Retry] has to last longer than the action's
+// function may take. fn has to hand Key and Step on as the idempotency key. Of attempts
 // that overlap, the last one is recorded; the others fail. A [Business] error is
 // one only of fn, and only when no other attempt may be at it: what fn has done is
 // not undone by a write that is refused.

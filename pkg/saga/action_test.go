@@ -254,13 +254,13 @@ func TestActionRetries(t *testing.T) {
 	}{
 		"a conflict":              {[]string{"None", "TransactionConflict", "None"}, 1, 2, ""},
 		"conflicts":               {[]string{"TransactionConflict", "None", "None"}, 7, 8, ""},
-		"conflicts for good":      {[]string{"None", "TransactionConflict", "None"}, 99, 8, "other transactions are in the way: "},
+		"conflicts for good":      {[]string{"None", "TransactionConflict", "None"}, 99, 8, "a call to AWS failed, "},
 		"throttled":               {[]string{"ThrottlingError", "ThrottlingError", "None"}, 3, 4, ""},
-		"throttled for good":      {[]string{"ThrottlingError", "None", "None"}, 99, 8, "other transactions are in the way: "},
-		"beyond its capacity":     {[]string{"None", "None", "ProvisionedThroughputExceeded"}, 99, 8, "other transactions are in the way: "},
+		"throttled for good":      {[]string{"ThrottlingError", "None", "None"}, 99, 8, "a call to AWS failed, "},
+		"beyond its capacity":     {[]string{"None", "None", "ProvisionedThroughputExceeded"}, 99, 8, "a call to AWS failed, "},
 		"a conflict and sold out": {[]string{"None", "ConditionalCheckFailed", "TransactionConflict"}, 1, 2, ""},
 		"no retry helps":          {[]string{"None", "None", "ValidationError"}, 1, 1, "write 2: ValidationError: because of ValidationError"},
-		"no reason":               {nil, 1, 1, "TransactionCanceledException: Transaction cancelled"},
+		"no reason":               {nil, 1, 1, "a call to AWS failed, "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -401,7 +401,7 @@ func TestPayloads(t *testing.T) {
 			t.Parallel()
 			s := newShop()
 			for _, h := range []saga.Handler{s.sell, s.takeBack} {
-				if m := refuses(t, h, json.RawMessage(tt.payload), saga.CodeInvalidInput); !strings.HasPrefix(m, tt.message) {
+				if m := refuses(t, h, json.RawMessage(tt.payload), saga.CodeInvalidCall); !strings.HasPrefix(m, tt.message) {
 					t.Error(m)
 				}
 			}
@@ -409,7 +409,7 @@ func TestPayloads(t *testing.T) {
 		})
 	}
 	s := newShop()
-	if m := refuses(t, s.takeBack, json.RawMessage(with("action", nil)), saga.CodeInvalidInput); m != "the payload does not name the action to undo" {
+	if m := refuses(t, s.takeBack, json.RawMessage(with("action", nil)), saga.CodeInvalidCall); m != "the payload does not name the action to undo" {
 		t.Error(m)
 	}
 	answers(t, s.takeBack, json.RawMessage(with("of a later version", true)), `{}`)

@@ -26,8 +26,9 @@ const (
 	// https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html).
 	maxHistory = 25_000
 	maxPayload = 240 << 10 // and what surrounds it
-	// maxTime is the longest that an execution may run.
-	maxTime = 365 * 24 * time.Hour
+	// maxTime is the longest that an execution may run: a day less than the row of
+	// a deferred task is kept at the least, and half of what the ledger keeps.
+	maxTime = 14 * 24 * time.Hour
 )
 
 // Check reports everything that is wrong with the definition, each with what to
@@ -40,6 +41,11 @@ func (d Definition) Check() error {
 		c.bounds()
 	}
 	return errors.Join(c.errs...)
+}
+
+// ownCodes are what handlers and machines call errors of their own.
+var ownCodes = []string{
+	codeError, codePanic, CodeInvalidCall, CodeCompensated, "canceled", "aborted", "compensation_failed", "forward_failed", codeUnrecorded,
 }
 
 type checker struct {
@@ -57,7 +63,7 @@ func (c *checker) names() {
 		c.wrong("%q is no name of a saga: use lower-case words joined by hyphens, such as book-trip", c.Name)
 	}
 	if c.Within <= 0 || c.Within > maxTime {
-		c.wrong("Within is %s: say how long an execution may take at most, up to the 365 days that Step Functions gives it", c.Within)
+		c.wrong("Within is %s: say how long an execution may take at most, up to the 14 days for which its task and its records are certainly kept", c.Within)
 	}
 	if c.MaxInput < 0 {
 		c.wrong("MaxInput is %d: leave it out for %d, or give a number of bytes", c.MaxInput, defaultMaxInput)
@@ -173,6 +179,9 @@ func (c *checker) step(stage int, s Step, results map[string]string) {
 		if !errorCode.MatchString(code) {
 			c.wrong("%s has the failure %q: use lower-case words joined by underscores, such as sold_out; names like States.Timeout or Lambda.Unknown are no failures of the business, they may hide an action that was done", s.Name, code)
 		}
+		if slices.Contains(ownCodes, code) {
+			c.wrong("%s has the failure %s, which says nothing of whether it was done: give the business codes of its own", s.Name, code)
+		}
 		if slices.Contains(s.Business[:i], code) {
 			c.wrong("%s has the failure %s twice: remove one", s.Name, code)
 		}
@@ -193,7 +202,7 @@ func (c *checker) timing(name string, timeout time.Duration, r Retry) {
 	if r.Rate < 1 || r.Rate > 10 || r.Rate != r.Rate {
 		wrong = append(wrong, fmt.Sprintf("a rate of %g (1 to 10)", r.Rate))
 	}
-	if r.Cap <= r.Interval && r.Cap != r.Interval || r.Cap%time.Second != 0 || r.Cap >= 31_622_400*time.Second {
+	if r.Cap < r.Interval || r.Cap%time.Second != 0 || r.Cap >= 31_622_400*time.Second {
 		wrong = append(wrong, fmt.Sprintf("a cap of %s (whole seconds, at least the interval)", r.Cap))
 	}
 	if len(wrong) > 0 {

@@ -180,7 +180,7 @@ func TestCompensationFails(t *testing.T) {
 		t.Parallel()
 		s := newShop()
 		s.put(archivetest.Item{"pk": text("saga#t-1"), "sk": text(sell), "state": text("held")})
-		if m := refuses(t, s.takeBack, takingBack, "step_failed"); m != `Sell is recorded as "held", which this version does not know` {
+		if m := refuses(t, s.takeBack, takingBack, "step_failed"); m != `Sell is recorded as 'held', which this version does not know` {
 			t.Error(m)
 		}
 		if m := refuses(t, s.sell, selling("mint"), "step_failed"); m != "the step is held" {

@@ -47,7 +47,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"name":                    {line, func(d *saga.Definition) { d.Name = "My Saga" }, "lower-case words joined by hyphens"},
 		"no bound":                {line, func(d *saga.Definition) { d.Within = 0 }, "say how long an execution may take"},
-		"bound of years":          {line, func(d *saga.Definition) { d.Within = 366 * 24 * time.Hour }, "365 days"},
+		"bound of years":          {line, func(d *saga.Definition) { d.Within = 366 * 24 * time.Hour }, "14 days for which its task"},
 		"no stages":               {line, func(d *saga.Definition) { d.Stages = nil }, "give at least one"},
 		"empty stage":             {line, func(d *saga.Definition) { d.Stages[1].Steps = nil }, "stage 2 has no step"},
 		"negative input":          {line, func(d *saga.Definition) { d.MaxInput = -1 }, "MaxInput is -1"},
@@ -63,13 +63,14 @@ func TestCheck(t *testing.T) {
 		"attempts":                {line, first(func(s *saga.Step) { s.Retry = saga.Retry{Attempts: 101, Interval: 1, Rate: 0.5, Cap: 3} }), "101 attempts (2 to 100), an interval of 1ns (whole seconds, at least 1), a rate of 0.5 (1 to 10), a cap of 3ns"},
 		"too long in all":         {line, first(func(s *saga.Step) { s.Timeout = time.Hour }), "longer than Within, which is 1h0m0s: most of it is Do with"},
 		"history": {line, func(d *saga.Definition) {
-			d.Within = 300 * 24 * time.Hour
+			d.Within = 14 * 24 * time.Hour
 			for i := range 40 {
-				d.Stages = append(d.Stages, saga.One(saga.Step{Name: "Step" + string(rune('A'+i%26)) + strings.Repeat("x", i/26), Undo: saga.Reversal{By: "Undo" + string(rune('A'+i%26)) + strings.Repeat("x", i/26), Retry: hundred}, Retry: hundred}))
+				d.Stages = append(d.Stages, saga.One(saga.Step{Name: "Step" + string(rune('A'+i%26)) + strings.Repeat("x", i/26), Undo: saga.Reversal{By: "Undo" + string(rune('A'+i%26)) + strings.Repeat("x", i/26), Retry: hundred, Timeout: time.Second}, Retry: hundred, Timeout: time.Second}))
 			}
 		}, "Step Functions ends an execution at 25000"},
 		"payload":                 {line, func(d *saga.Definition) { d.MaxInput = 250 << 10 }, "lower MaxInput"},
 		"code of AWS":             {line, first(func(s *saga.Step) { s.Business = []string{"States.Timeout"} }), "they may hide an action that was done"},
+		"a code of the machine":   {line, first(func(s *saga.Step) { s.Business = []string{"step_failed"} }), "which says nothing of whether it was done"},
 		"code twice":              {line, first(func(s *saga.Step) { s.Business = []string{"sold_out", "sold_out"} }), "twice"},
 		"result":                  {line, first(func(s *saga.Step) { s.Result = "The Result" }), "such as hotel"},
 		"result twice":            {line, func(d *saga.Definition) { d.Stages[0].Steps[0].Result, d.Stages[1].Steps[0].Result = "a", "a" }, "have the same result a"},

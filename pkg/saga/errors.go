@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/smithy-go"
@@ -20,7 +21,8 @@ var ErrCompensated = Business(CodeCompensated, errors.New("the step was undone, 
 // Codes of failures that the handlers themselves give.
 const (
 	CodeCompensated  = "already_compensated"
-	CodeInvalidInput = "invalid_input" // the payload is not what the step takes
+	CodeInvalidInput = "invalid_input" // for a function's own use: what its input asks for cannot be
+	CodeInvalidCall  = "invalid_call"  // the payload is not what the step takes; it may have been done before all the same
 	codePanic        = "panic"
 	codeError        = "step_failed" // anything else: tried again, then compensated
 )
@@ -57,12 +59,18 @@ func asLambda(ctx context.Context, err error) error {
 // messageOf is what callers are told of an error: it has no stack, no more than a
 // row keeps, and nothing that AWS said, which is for the log.
 func messageOf(ctx context.Context, err error) string {
-	if _, fromAWS := errors.AsType[*smithy.OperationError](err); fromAWS {
+	_, operation := errors.AsType[*smithy.OperationError](err)
+	_, said := errors.AsType[smithy.APIError](err)
+	if operation || said {
 		slog.ErrorContext(ctx, "step failed", slog.Any("error", err))
 		return "a call to AWS failed, and the function's log says which"
 	}
-	return task.FailureOf(err).Message
+	return plain.Replace(task.FailureOf(err).Message)
 }
+
+// plain takes out of a message what JSON escapes: the state machine cuts it out
+// of the text of an error.
+var plain = strings.NewReplacer(`"`, "'", `\`, "/", "\n", " ", "\t", " ", "&", "+", "<", "(", ">", ")")
 
 // failure is a refusal as the ledger keeps it.
 type failure struct {
@@ -81,5 +89,5 @@ func guard[T any](fn func() (T, error)) (v T, err error) {
 }
 
 func invalid(format string, args ...any) error {
-	return Business(CodeInvalidInput, fmt.Errorf(format, args...))
+	return Business(CodeInvalidCall, fmt.Errorf(format, args...))
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
@@ -52,6 +53,7 @@ type StatusChange struct {
 		StateMachineARN string  `json:"stateMachineArn"`
 		Name            string  `json:"name"`
 		Status          string  `json:"status"`
+		Error           *string `json:"error"`
 		Input           *string `json:"input"` // null when it is too large for an event
 	} `json:"detail"`
 }
@@ -82,7 +84,7 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 		log.ErrorContext(ctx, "execution is no saga of a task: nothing can be recovered")
 		return nil //nolint:nilerr // another try finds the same
 	}
-	open, err := r.open(ctx, in)
+	open, err := r.open(ctx, in, cutOff(d.Status, text(d.Error)))
 	if err != nil {
 		return err
 	}
@@ -93,8 +95,9 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 	if m := recoveryName.FindStringSubmatch(d.Name); m != nil {
 		before, _ := strconv.Atoi(m[1]) // digits; too many of them are too many recoveries
 		if before >= maxRecoveries {
+			// The event goes to the saga failures queue then, whose alarm tells.
 			log.ErrorContext(ctx, "saga not recovered: too many recoveries failed", slog.String("task_id", in.TaskID))
-			return nil
+			return fmt.Errorf("saga %s: %d recoveries have failed", in.key(), before)
 		}
 		n = before + 1
 	}
@@ -116,14 +119,27 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 	return nil
 }
 
-// open reports whether the saga's task is still to end in this run.
-func (r *Recovery) open(ctx context.Context, in executionInput) (bool, error) {
+// cutOff reports whether an execution ended past its own ends: somebody or
+// something stopped it, it could not write its task, or an expression of it
+// failed.
+func cutOff(status, why string) bool {
+	return types.ExecutionStatus(status) != types.ExecutionStatusFailed || why == codeUnrecorded || strings.HasPrefix(why, "States.")
+}
+
+// open reports whether something may be left to undo. One that ended by itself
+// has written its task. One that was cut off has something left unless its task
+// succeeded: the row may have been canceled, or have expired, before anybody knew
+// that a saga runs for it.
+func (r *Recovery) open(ctx context.Context, in executionInput, cutOff bool) (bool, error) {
 	row, err := r.rows.GetConsistent(ctx, in.TaskID)
 	if errors.Is(err, tasktable.ErrNotFound) {
-		return false, nil
+		return cutOff, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("read task %s: %w", in.TaskID, err)
+	}
+	if cutOff {
+		return row.Run != in.Run || row.Status != task.Succeeded, nil
 	}
 	return row.Run == in.Run && (row.Status == task.Queued || row.Status == task.Running), nil
 }

@@ -146,7 +146,7 @@ func (r *renderer) parkable() []string {
 // recovering are the states of an execution that cleans up after one that
 // ended without an end of its own, such as one that was aborted.
 func (r *renderer) recovering() {
-	assign := object{{"open", x("$exists($states.result.Item) and $states.result.Item.run.N = $string($run) and $states.result.Item.status.S in ['queued','running']")}}
+	assign := object{{"open", x("$not($exists($states.result.Item) and $states.result.Item.run.N = $string($run) and $states.result.Item.status.S = 'succeeded')")}}
 	pivot := r.pivot()
 	forward := pivot+1 < len(r.Stages)
 	if forward {

@@ -54,7 +54,7 @@ func golden(t *testing.T, file string, want []byte) {
 
 // definitions draws sagas of all shapes that pass Check.
 func definitions(t *rapid.T) saga.Definition {
-	d := saga.Definition{Name: "any", Within: 300 * 24 * time.Hour}
+	d := saga.Definition{Name: "any", Within: 14 * 24 * time.Hour}
 	stages := rapid.IntRange(1, 5).Draw(t, "stages")
 	pivot := rapid.IntRange(0, stages).Draw(t, "pivot")
 	n := 0

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 
@@ -71,7 +72,7 @@ func start(ctx context.Context, client Executions, machineARN string, in executi
 		return nil, task.ErrDeferred
 	}
 	if _, ok := errors.AsType[*types.ExecutionAlreadyExists](err); !ok {
-		return nil, fmt.Errorf("start saga %s: %w", name, err)
+		return nil, unreached(ctx, "the saga could not be started", name, err)
 	}
 	return reconcile(ctx, client, machineARN, in)
 }
@@ -82,19 +83,21 @@ func reconcile(ctx context.Context, client Executions, machineARN string, in exe
 	arn := executionARN(machineARN, in.key())
 	out, err := client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if err != nil {
-		return nil, fmt.Errorf("describe saga %s: %w", in.key(), err)
+		return nil, unreached(ctx, "what became of the saga could not be found out", in.key(), err)
 	}
-	switch out.Status {
-	case types.ExecutionStatusSucceeded:
+	if out.Status == types.ExecutionStatusSucceeded {
 		return json.RawMessage(text(out.Output)), nil
-	case types.ExecutionStatusFailed:
-		if text(out.Error) == codeUnrecorded {
-			return nil, task.ErrDeferred // its recovery writes the row
-		}
-		return nil, task.Permanent(task.Code(text(out.Error), errors.New(text(out.Cause))))
-	default: // running; or aborted or timed out, of which the recovery hears
-		return nil, task.ErrDeferred
 	}
+	// It runs; or it has ended past its own ends, which write the row, so that the
+	// recovery is due and hears of it.
+	return nil, task.ErrDeferred
+}
+
+// unreached is an error that is tried again. What AWS said is for the log: the
+// task's error is for callers.
+func unreached(ctx context.Context, what, saga string, err error) error {
+	slog.ErrorContext(ctx, what, slog.String("saga", saga), slog.Any("error", err)) //nolint:sloglint // one of two
+	return task.Code("saga_unreached", errors.New(what))
 }
 
 // codeUnrecorded is the error of an execution that could not write the row.

@@ -91,6 +91,9 @@ func ExternalFailure(override bool) External {
 	}
 	e := externalEnd(task.Failed, ", #error = :error, failure = :failure, failure_shard = :shard, failure_key = :key", more)
 	e.Names["#error"] = attrError
+	if override { // the cancel is answered, and must not stop a retry of the task
+		e.Update += " REMOVE cancel_requested"
+	}
 	return e
 }
 

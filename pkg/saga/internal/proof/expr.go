@@ -150,7 +150,8 @@ func ofRow(e string, st *state) any {
 		if strings.Contains(e, ".mark") && strings.Contains(e, "$run") {
 			return unknown(rowIsPast)
 		}
-		if strings.Contains(e, ".status") && strings.Contains(e, "$run") && strings.Contains(e, "'queued'") && strings.Contains(e, "'running'") {
+		if strings.Contains(e, ".status") && strings.Contains(e, "$run") && (strings.Contains(e, "'queued'") && strings.Contains(e, "'running'") ||
+			strings.HasPrefix(e, "$not(") && strings.Contains(e, "'succeeded'")) {
 			return unknown(rowIsOpen)
 		}
 	}
