@@ -78,7 +78,7 @@ var functions = []function{
 		calls: map[string]int{"GetItem": 1, "TransactWriteItems": 1},
 	},
 	{
-		name: "recover", id: "RecoverFunction", event: (*stage).aborted, want: `null`, aside: true,
+		name: "recover", id: "RecoverFunction", event: (*stage).failed, want: `null`, aside: true,
 		calls: map[string]int{"GetItem": 1},
 	},
 	{
@@ -308,8 +308,14 @@ func (s *stage) book() []byte {
 
 func (s *stage) neverBooked() []byte { s.Helper(); return s.step("cancelhotel") }
 
-// aborted is an execution whose task is not kept any more.
-func (s *stage) aborted() []byte { s.Helper(); return s.sample("recover", func(map[string]any) {}) }
+// failed is an execution that failed by itself, of which most are.
+func (s *stage) failed() []byte {
+	s.Helper()
+	return s.sample("recover", func(event map[string]any) {
+		detail, _ := event["detail"].(map[string]any)
+		detail["status"], detail["error"] = "FAILED", "sold_out"
+	})
+}
 
 // The functions here are those that there are.
 func TestFunctions(t *testing.T) {
