@@ -142,7 +142,7 @@ func TestWarm(t *testing.T) {
 			if f.aside {
 				bound = maxResidentAside
 			}
-			if int64(size) > bound {
+			if size > bound {
 				t.Errorf("%d bytes resident after %d invocations, more than %d", size, warmInvocations, bound)
 			}
 		})
