@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -26,7 +29,7 @@ var _ Executions = (*sfn.Client)(nil)
 // Sagas are the executions of a saga's state machine.
 type Sagas struct {
 	Executions Executions
-	Functions  Invoker
+	Functions  InvokeAPI
 	Machine    string // its ARN
 }
 
@@ -59,7 +62,7 @@ func sagaList(ctx context.Context, a *Admin, q sagaListQuery) (any, error) {
 	if q.Max > 0 {
 		in.MaxResults = int32(q.Max)
 	}
-	if known := in.StatusFilter.Values(); q.Status != "" && !contains(known, in.StatusFilter) {
+	if known := in.StatusFilter.Values(); q.Status != "" && !slices.Contains(known, in.StatusFilter) {
 		return nil, &Error{CodeInvalid, fmt.Sprintf("status is %q: it is one of running, succeeded, failed, timed_out, aborted", task.CleanText(q.Status, 32))}
 	}
 	if q.Cursor != "" {
@@ -76,24 +79,15 @@ func sagaList(ctx context.Context, a *Admin, q sagaListQuery) (any, error) {
 		Executions []sagaExecution `json:"executions"`
 		Cursor     string          `json:"cursor,omitempty"`
 		parkedAnswer
-	}{Executions: []sagaExecution{}, Cursor: deref(out.NextToken)}
+	}{Executions: []sagaExecution{}, Cursor: aws.ToString(out.NextToken)}
 	for _, e := range out.Executions {
 		answer.Executions = append(answer.Executions, sagaExecution{
-			Execution: deref(e.Name), TaskID: taskOfExecution(deref(e.Name)), Status: strings.ToLower(string(e.Status)),
+			Execution: aws.ToString(e.Name), TaskID: taskOfExecution(aws.ToString(e.Name)), Status: strings.ToLower(string(e.Status)),
 			StartedAt: momentOf(e.StartDate), StoppedAt: momentOf(e.StopDate),
 		})
 	}
 	answer.parkedAnswer, err = a.parked(ctx, "")
 	return answer, err
-}
-
-func contains[T comparable](list []T, v T) bool {
-	for _, x := range list {
-		if x == v {
-			return true
-		}
-	}
-	return false
 }
 
 type sagaQuery struct {
@@ -125,7 +119,7 @@ func sagaShow(ctx context.Context, a *Admin, q sagaQuery) (any, error) {
 			Execution: name, TaskID: taskOfExecution(name), Status: strings.ToLower(string(out.Status)),
 			StartedAt: momentOf(out.StartDate), StoppedAt: momentOf(out.StopDate),
 		},
-		Error: task.CleanText(deref(out.Error), 64), Cause: task.CleanText(deref(out.Cause), 1000),
+		Error: task.CleanText(aws.ToString(out.Error), 64), Cause: task.CleanText(aws.ToString(out.Cause), 1000),
 	}
 	if d.Path, d.Cut, err = a.Sagas.path(ctx, arn); err != nil {
 		return nil, err
@@ -138,35 +132,29 @@ func sagaShow(ctx context.Context, a *Admin, q sagaQuery) (any, error) {
 		s, _ := find(states, d.Path[i].State)
 		d.Path[i].Undoes = s.Arguments.Payload.Action
 	}
-	d.parkedAnswer, err = a.parked(ctx, sagaOfExecution(name))
+	d.parkedAnswer, err = a.parked(ctx, saga.KeyOf(name))
 	return d, err
 }
 
-// executionName is what a name can be, and what comes after the saga's own name
-// in that of a recovery.
+// executionName is what a name can be, and runOfName what comes after the task's
+// id in that of a saga.
 var (
 	executionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
-	recovery      = regexp.MustCompile(`-recover-[0-9]+$`)
 	runOfName     = regexp.MustCompile(`-[0-9]+$`)
 )
 
 // execution is the name and the ARN of an execution, which is asked for by
 // either.
 func (s *Sagas) execution(asked string) (name, arn string, err error) {
-	prefix := strings.Replace(s.Machine, ":stateMachine:", ":execution:", 1) + ":"
-	name = strings.TrimPrefix(asked, prefix)
+	name = strings.TrimPrefix(asked, saga.ExecutionARN(s.Machine, ""))
 	if !executionName.MatchString(name) {
 		return "", "", &Error{CodeInvalid, `"execution" is missing or no name of an execution, which is a task's id, a hyphen and its run: saga.list has them`}
 	}
-	return name, prefix + name, nil
+	return name, saga.ExecutionARN(s.Machine, name), nil
 }
 
-// sagaOfExecution is the saga that an execution is about: a recovery is about
-// the one that it cleans up.
-func sagaOfExecution(name string) string { return recovery.ReplaceAllString(name, "") }
-
 func taskOfExecution(name string) string {
-	return runOfName.ReplaceAllString(sagaOfExecution(name), "")
+	return runOfName.ReplaceAllString(saga.KeyOf(name), "")
 }
 
 func executionError(name string, err error) error {

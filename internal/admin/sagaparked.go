@@ -9,17 +9,14 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/spillway-go/spillway/pkg/redrive"
+	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/task"
 )
-
-// Invoker calls functions.
-type Invoker interface {
-	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
-}
 
 // parkedStep is a step that a saga could not undo, as the state machine parks it.
 type parkedStep struct {
@@ -58,7 +55,7 @@ func parkedOf(l *redrive.Letter) *parkedStep {
 }
 
 // parked looks into the queue, for one saga or for all.
-func (a *Admin) parked(ctx context.Context, saga string) (parkedAnswer, error) {
+func (a *Admin) parked(ctx context.Context, key string) (parkedAnswer, error) {
 	answer := parkedAnswer{Parked: []parkedStep{}}
 	found, err := a.Redrive.List(ctx, SagaQueue, redrive.Filter{}, redrive.MaxList)
 	if err != nil {
@@ -68,7 +65,7 @@ func (a *Admin) parked(ctx context.Context, saga string) (parkedAnswer, error) {
 		switch p := parkedOf(l); {
 		case p == nil:
 			answer.Foreign++
-		case saga == "" || p.Execution == saga:
+		case key == "" || p.Execution == key:
 			answer.Parked = append(answer.Parked, *p)
 		}
 	}
@@ -119,29 +116,29 @@ func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome string, q
 	if kind != redrive.KindResume && reason == "" {
 		return nil, &Error{CodeInvalid, `"reason" is missing: say why, for whoever reads the audit trail`}
 	}
-	saga := sagaOfExecution(name)
+	key := saga.KeyOf(name)
 	act := func(context.Context, *redrive.Letter) error { return nil }
 	if kind == redrive.KindResume {
-		call, err := a.Sagas.compensation(ctx, saga, q.Step)
+		call, err := a.Sagas.compensation(ctx, key, q.Step)
 		if err != nil {
 			return nil, err
 		}
 		act = func(ctx context.Context, _ *redrive.Letter) error { return a.Sagas.run(ctx, call) }
 	}
 	req := redrive.Request{
-		Kind: kind, Queue: SagaQueue, By: q.By, RequestID: requestID(ctx), Execution: saga, Step: q.Step, Reason: reason,
+		Kind: kind, Queue: SagaQueue, By: q.By, RequestID: requestID(ctx), Execution: key, Step: q.Step, Reason: reason,
 	}
 	jobID, err := a.Redrive.ByHand(ctx, req, func(l *redrive.Letter) bool {
 		p := parkedOf(l)
-		return p != nil && p.Execution == saga && p.Step == q.Step
+		return p != nil && p.Execution == key && p.Step == q.Step
 	}, act)
 	if errors.Is(err, redrive.ErrNotFound) {
-		return nil, &Error{CodeNotFound, fmt.Sprintf("%s of %s is not parked: saga.show says what is; another process may hold it at the moment", q.Step, saga)}
+		return nil, &Error{CodeNotFound, fmt.Sprintf("%s of %s is not parked: saga.show says what is; another process may hold it at the moment", q.Step, key)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return handledAnswer{Execution: saga, Step: q.Step, Outcome: outcome, JobID: jobID}, nil
+	return handledAnswer{Execution: key, Step: q.Step, Outcome: outcome, JobID: jobID}, nil
 }
 
 // compensationCall is a compensation that is to be run again.
@@ -171,7 +168,7 @@ func (s *Sagas) states(ctx context.Context) (map[string]machineState, error) {
 		return nil, err
 	}
 	var definition struct{ States map[string]machineState }
-	if err := json.Unmarshal([]byte(deref(machine.Definition)), &definition); err != nil {
+	if err := json.Unmarshal([]byte(aws.ToString(machine.Definition)), &definition); err != nil {
 		return nil, fmt.Errorf("the state machine's definition: %w", err)
 	}
 	return definition.States, nil
@@ -194,7 +191,7 @@ func find(states map[string]machineState, name string) (machineState, bool) {
 
 // compensation makes the call that the state machine made: the function is that
 // of the machine's own definition, and the input that of the saga's execution.
-func (s *Sagas) compensation(ctx context.Context, saga, name string) (*compensationCall, error) {
+func (s *Sagas) compensation(ctx context.Context, key, name string) (*compensationCall, error) {
 	states, err := s.states(ctx)
 	if err != nil {
 		return nil, err
@@ -204,35 +201,23 @@ func (s *Sagas) compensation(ctx context.Context, saga, name string) (*compensat
 	if !ok || action == "" || state.Arguments.FunctionName == "" {
 		return nil, &Error{CodeInvalid, fmt.Sprintf("%s is no compensation of the state machine: only those can be run again; record what was done about others with saga.done", name)}
 	}
-	_, arn, err := s.execution(saga)
+	_, arn, err := s.execution(key)
 	if err != nil {
 		return nil, err
 	}
 	out, err := s.Executions.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if err != nil {
-		err = executionError(saga, err)
+		err = executionError(key, err)
 		if gone, ok := errors.AsType[*Error](err); ok {
 			err = &Error{gone.Code, gone.Message + "; without its input nothing can be run again, but saga.skip or saga.done takes it off the queue"}
 		}
 		return nil, err
 	}
-	var in struct {
-		TaskID string          `json:"task_id"`
-		Run    int             `json:"run"`
-		Input  json.RawMessage `json:"input"`
+	payload, err := saga.CompensationCall(aws.ToString(out.Input), name, action)
+	if err != nil {
+		return nil, &Error{CodeInvalid, key + " was not started for a task: its compensations cannot be run from here"}
 	}
-	if err := json.Unmarshal([]byte(deref(out.Input)), &in); err != nil || in.TaskID == "" {
-		return nil, &Error{CodeInvalid, saga + " was not started for a task: its compensations cannot be run from here"}
-	}
-	payload, err := json.Marshal(struct {
-		TaskID string          `json:"task_id"`
-		Run    int             `json:"run"`
-		Key    string          `json:"key"`
-		Step   string          `json:"step"`
-		Action string          `json:"action"`
-		Input  json.RawMessage `json:"input"`
-	}{in.TaskID, in.Run, saga, name, action, in.Input})
-	return &compensationCall{step: name, function: state.Arguments.FunctionName, payload: payload}, err
+	return &compensationCall{step: name, function: state.Arguments.FunctionName, payload: payload}, nil
 }
 
 // run calls a compensation and waits for its end. It may be called again: a

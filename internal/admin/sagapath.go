@@ -84,12 +84,12 @@ func (p *pathReader) event(e *types.HistoryEvent) {
 	switch {
 	case e.StateEnteredEventDetails != nil:
 		p.steps = append(p.steps, step{
-			State: deref(e.StateEnteredEventDetails.Name), Type: strings.TrimSuffix(kind, "StateEntered"), EnteredAt: momentOf(e.Timestamp), entered: at, open: true,
+			State: aws.ToString(e.StateEnteredEventDetails.Name), Type: strings.TrimSuffix(kind, "StateEntered"), EnteredAt: momentOf(e.Timestamp), entered: at, open: true,
 		})
 		p.of[e.Id] = len(p.steps) - 1
 		return
 	case e.StateExitedEventDetails != nil:
-		p.exit(deref(e.StateExitedEventDetails.Name), at)
+		p.exit(aws.ToString(e.StateExitedEventDetails.Name), at)
 		return
 	case strings.HasPrefix(kind, "Execution"):
 		p.ended = p.ended || kind != "ExecutionStarted"
@@ -196,19 +196,19 @@ func (p *pathReader) end() {
 func failureOf(e *types.HistoryEvent) (why, cause string, failed bool) {
 	switch {
 	case e.TaskFailedEventDetails != nil:
-		return deref(e.TaskFailedEventDetails.Error), deref(e.TaskFailedEventDetails.Cause), true
+		return aws.ToString(e.TaskFailedEventDetails.Error), aws.ToString(e.TaskFailedEventDetails.Cause), true
 	case e.TaskTimedOutEventDetails != nil:
-		return deref(e.TaskTimedOutEventDetails.Error), deref(e.TaskTimedOutEventDetails.Cause), true
+		return aws.ToString(e.TaskTimedOutEventDetails.Error), aws.ToString(e.TaskTimedOutEventDetails.Cause), true
 	case e.TaskStartFailedEventDetails != nil:
-		return deref(e.TaskStartFailedEventDetails.Error), deref(e.TaskStartFailedEventDetails.Cause), true
+		return aws.ToString(e.TaskStartFailedEventDetails.Error), aws.ToString(e.TaskStartFailedEventDetails.Cause), true
 	case e.TaskSubmitFailedEventDetails != nil:
-		return deref(e.TaskSubmitFailedEventDetails.Error), deref(e.TaskSubmitFailedEventDetails.Cause), true
+		return aws.ToString(e.TaskSubmitFailedEventDetails.Error), aws.ToString(e.TaskSubmitFailedEventDetails.Cause), true
 	case e.EvaluationFailedEventDetails != nil:
-		return deref(e.EvaluationFailedEventDetails.Error), deref(e.EvaluationFailedEventDetails.Cause), true
+		return aws.ToString(e.EvaluationFailedEventDetails.Error), aws.ToString(e.EvaluationFailedEventDetails.Cause), true
 	case e.LambdaFunctionFailedEventDetails != nil:
-		return deref(e.LambdaFunctionFailedEventDetails.Error), deref(e.LambdaFunctionFailedEventDetails.Cause), true
+		return aws.ToString(e.LambdaFunctionFailedEventDetails.Error), aws.ToString(e.LambdaFunctionFailedEventDetails.Cause), true
 	case e.LambdaFunctionTimedOutEventDetails != nil:
-		return deref(e.LambdaFunctionTimedOutEventDetails.Error), deref(e.LambdaFunctionTimedOutEventDetails.Cause), true
+		return aws.ToString(e.LambdaFunctionTimedOutEventDetails.Error), aws.ToString(e.LambdaFunctionTimedOutEventDetails.Cause), true
 	default:
 		return "", "", false
 	}
@@ -224,7 +224,5 @@ func messageOf(cause string) string {
 	}
 	return cause
 }
-
-func deref(s *string) string { return aws.ToString(s) }
 
 func momentOf(t *time.Time) *task.Time { return moment(aws.ToTime(t)) }

@@ -60,7 +60,7 @@ type payload struct {
 	Run     int                        `json:"run"`
 	Key     string                     `json:"key"`
 	Step    string                     `json:"step"`
-	Action  string                     `json:"action"` // of a compensation
+	Action  string                     `json:"action,omitempty"` // of a compensation
 	Input   json.RawMessage            `json:"input"`
-	Results map[string]json.RawMessage `json:"results"`
+	Results map[string]json.RawMessage `json:"results,omitempty"`
 }

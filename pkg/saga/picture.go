@@ -63,7 +63,7 @@ func (d Definition) Mermaid() string {
 		line("  %s -. fails for good .-> parked[(saga failures queue)]", from)
 	}
 	line("  Undone{all undone?} -- yes --> Compensated([Compensated])")
-	if len(r.compensations()) > 0 {
+	if r.compensates() {
 		line("  Undone -- no --> CompensationFailed([CompensationFailed])")
 	}
 	if pivot+1 < len(r.Stages) {

@@ -2,14 +2,12 @@ package saga
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
-	"strconv"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -58,8 +56,6 @@ type StatusChange struct {
 	} `json:"detail"`
 }
 
-var recoveryName = regexp.MustCompile(`-recover-([0-9]{1,9})$`)
-
 // Handle is a Lambda handler for events of [StatusChange]. An error asks for the
 // event again.
 func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
@@ -70,39 +66,34 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 	default:
 		return nil
 	}
-	input := text(d.Input)
+	input := aws.ToString(d.Input)
 	if d.Input == nil {
 		out, err := r.client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &d.ExecutionARN})
 		if err != nil {
 			return fmt.Errorf("describe execution %s: %w", d.Name, err)
 		}
-		input = text(out.Input)
+		input = aws.ToString(out.Input)
 	}
-	var in executionInput
-	err := json.Unmarshal([]byte(input), &in)
-	if err != nil || in.TaskID == "" || in.Run < 1 {
+	in, ok := parseInput(input)
+	if !ok {
 		log.ErrorContext(ctx, "execution is no saga of a task: nothing can be recovered")
-		return nil //nolint:nilerr // another try finds the same
+		return nil
 	}
-	open, err := r.open(ctx, in, cutOff(d.Status, text(d.Error)))
+	open, err := r.open(ctx, in, cutOff(d.Status, aws.ToString(d.Error)))
 	if err != nil {
 		return err
 	}
 	if !open {
 		return nil
 	}
-	n := 1
-	if m := recoveryName.FindStringSubmatch(d.Name); m != nil {
-		before, _ := strconv.Atoi(m[1]) // digits; too many of them are too many recoveries
-		if before >= maxRecoveries {
-			// The event goes to the saga failures queue then, whose alarm tells.
-			log.ErrorContext(ctx, "saga not recovered: too many recoveries failed", slog.String("task_id", in.TaskID))
-			return fmt.Errorf("saga %s: %d recoveries have failed", in.key(), before)
-		}
-		n = before + 1
+	before := recoveries(d.Name)
+	if before >= maxRecoveries {
+		// The event goes to the saga failures queue then, whose alarm tells.
+		log.ErrorContext(ctx, "saga not recovered: too many recoveries failed", slog.String("task_id", in.TaskID))
+		return fmt.Errorf("saga %s: %d recoveries have failed", in.key(), before)
 	}
 	in.Recover = true
-	name := in.key() + "-recover-" + strconv.Itoa(n)
+	name := recoveryOf(in.key(), before+1)
 	raw, err := plainJSON(in)
 	if err != nil {
 		return fmt.Errorf("encode the recovery's input: %w", err)
@@ -141,5 +132,5 @@ func (r *Recovery) open(ctx context.Context, in executionInput, cutOff bool) (bo
 	if cutOff {
 		return row.Run != in.Run || row.Status != task.Succeeded, nil
 	}
-	return row.Run == in.Run && (row.Status == task.Queued || row.Status == task.Running), nil
+	return row.Run == in.Run && !row.Status.Finished(), nil
 }

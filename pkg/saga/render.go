@@ -328,11 +328,12 @@ func (r *renderer) group(stage int, st Stage, next string) {
 }
 
 func branchCatcher(is, next string, errors ...string) object {
-	return object{
-		{"ErrorEquals", errors},
-		{"Output", object{{"is", is}, {"error", x(errorName)}, {"message", x(errorMessage)}}},
-		{"Next", next},
-	}
+	return catcherTo(nil, saying("is", is), next, errors...)
+}
+
+// saying is an output that says one thing, and the error that was caught.
+func saying(name string, value any) object {
+	return object{{name, value}, {"error", x(errorName)}, {"message", x(errorMessage)}}
 }
 
 // call is what all calls of functions share. A compensation names its action.
@@ -378,11 +379,15 @@ func retrier(r Retry, errors ...string) object {
 }
 
 func catcher(assign object, next string, errors ...string) object {
+	return catcherTo(assign, object{}, next, errors...)
+}
+
+func catcherTo(assign, output object, next string, errors ...string) object {
 	c := object{{"ErrorEquals", errors}}
 	if len(assign) > 0 {
 		c = append(c, field{"Assign", assign})
 	}
-	return append(c, field{"Output", object{}}, field{"Next", next})
+	return append(c, field{"Output", output}, field{"Next", next})
 }
 
 func seconds(d time.Duration) int { return int(d / time.Second) }

@@ -104,7 +104,7 @@ func (r *renderer) ends() {
 			catcher(nil, end, conditionFailed...), unrecorded, end))
 		r.add(end, object{{"Type", "Fail"}, {"Error", code}, {"Cause", x(message)}})
 	}
-	if len(r.compensations()) > 0 {
+	if r.compensates() {
 		stuck("RecordCompensationFailed", "CompensationFailed", "compensation_failed", "not undone")
 	}
 	if r.pivot()+1 < len(r.Stages) {

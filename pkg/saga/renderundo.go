@@ -21,37 +21,28 @@ func (r *renderer) backward() {
 	for _, name := range r.parkable() {
 		parked = append(parked, "$"+parkedVar(name))
 	}
-	if len(r.compensations()) == 0 {
+	if !r.compensates() {
 		r.add("Undone", object{{"Type", "Pass"}, {"Output", object{}}, {"Next", "RecordFailed"}})
 		return
 	}
 	r.add("Undone", choice("RecordCompensationFailed", strings.Join(parked, " or "), "RecordFailed"))
 }
 
-func (r *renderer) compensations() []string {
-	var names []string
-	r.steps(func(_ int, s Step) {
-		if s.Undo.By != "" {
-			names = append(names, s.Undo.By)
-		}
-	})
-	return names
-}
+// compensates reports whether there is anything to undo at all.
+func (r *renderer) compensates() bool { return r.undo(len(r.Stages)-1) != "Undone" }
 
 // compensation undoes a step that ran alone. When it fails for good, it is
 // parked, and the others go on.
 func (r *renderer) compensation(s Step, next string) {
 	u := s.Undo
 	state := r.call(u.By, s.Name, u.Timeout, nil, u.Retry)
-	catch := catcher(object{{parkedVar(u.By), true}}, parkState(u.By), "States.ALL")
-	catch[2].value = whyParked() // its Output, for the state that parks it
+	catch := catcherTo(object{{parkedVar(u.By), true}}, whyParked(), parkState(u.By), "States.ALL")
 	r.add(u.By, append(state, field{"Output", object{}}, field{"Catch", []any{catch}}, field{"Next", next}))
 	r.add(parkState(u.By), r.park(u.By, "$states.input.error", "$states.input.message", next))
 }
 
-func whyParked() object {
-	return object{{"parked", true}, {"error", x(errorName)}, {"message", x(errorMessage)}}
-}
+// whyParked is for the state that parks, and for what follows a branch.
+func whyParked() object { return saying("parked", true) }
 
 // undoGroup undoes steps that ran at once, those that were done or may have been.
 func (r *renderer) undoGroup(st Stage, next string) {
@@ -67,7 +58,7 @@ func (r *renderer) undoGroup(st Stage, next string) {
 		branches = append(branches, object{{"StartAt", "Needs" + u.By}, {"States", object{
 			{"Needs" + u.By, choice(u.By, "$"+isVar(s.Name)+" in ['done','unknown']", skipped)},
 			{u.By, append(state,
-				field{"Catch", []any{object{{"ErrorEquals", []string{"States.ALL"}}, {"Output", whyParked()}, {"Next", parkState(u.By)}}}},
+				field{"Catch", []any{catcherTo(nil, whyParked(), parkState(u.By), "States.ALL")}},
 				field{"End", true})},
 			{parkState(u.By), r.park(u.By, "$states.input.error", "$states.input.message", u.By+"Parked")},
 			{u.By + "Parked", object{{"Type", "Pass"}, {"Output", object{{"parked", true}}}, {"End", true}}},

@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strconv"
-	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
@@ -23,25 +22,14 @@ type Executions interface {
 
 var _ Executions = (*sfn.Client)(nil)
 
-// executionInput is what an execution is started with.
-type executionInput struct {
-	TaskID  string          `json:"task_id"`
-	Run     int             `json:"run"`
-	Input   json.RawMessage `json:"input"`
-	Recover bool            `json:"recover,omitempty"`
-}
-
-// key names a saga and its execution.
-func (in executionInput) key() string { return in.TaskID + "-" + strconv.Itoa(in.Run) }
-
 // Start is a task handler that starts a saga and leaves its completion to it:
 //
 //	task.Handle(mux, "trip.book", saga.Start[Trip](client, arn, 0))
 //
 // The execution is a Standard one, named after the task and its run, so that a
 // second attempt of the same run never starts a second one. If it finds one that
-// has ended although the task has not, the outcome is the execution's. An input
-// over maxInput bytes (0 is the default of [Definition.MaxInput]) fails for good.
+// has succeeded although the task has not ended, the result is the execution's;
+// one that failed is left to [Recovery]. An input over maxInput bytes (0 is the default of [Definition.MaxInput]) fails for good.
 func Start[In any](client Executions, machineARN string, maxInput int) func(context.Context, In) (json.RawMessage, error) {
 	if maxInput == 0 {
 		maxInput = defaultMaxInput
@@ -80,13 +68,13 @@ func start(ctx context.Context, client Executions, machineARN string, in executi
 // reconcile answers for a saga that was started before: by an attempt whose
 // worker did not live to say so.
 func reconcile(ctx context.Context, client Executions, machineARN string, in executionInput) (json.RawMessage, error) {
-	arn := executionARN(machineARN, in.key())
+	arn := ExecutionARN(machineARN, in.key())
 	out, err := client.DescribeExecution(ctx, &sfn.DescribeExecutionInput{ExecutionArn: &arn})
 	if err != nil {
 		return nil, unreached(ctx, "what became of the saga could not be found out", in.key(), err)
 	}
 	if out.Status == types.ExecutionStatusSucceeded {
-		return json.RawMessage(text(out.Output)), nil
+		return json.RawMessage(aws.ToString(out.Output)), nil
 	}
 	// It runs; or it has ended past its own ends, which write the row, so that the
 	// recovery is due and hears of it.
@@ -96,23 +84,9 @@ func reconcile(ctx context.Context, client Executions, machineARN string, in exe
 // unreached is an error that is tried again. What AWS said is for the log: the
 // task's error is for callers.
 func unreached(ctx context.Context, what, saga string, err error) error {
-	slog.ErrorContext(ctx, what, slog.String("saga", saga), slog.Any("error", err)) //nolint:sloglint // one of two
+	slog.ErrorContext(ctx, "saga not reached", slog.String("saga", saga), slog.String("what", what), slog.Any("error", err))
 	return task.Code("saga_unreached", errors.New(what))
 }
 
 // codeUnrecorded is the error of an execution that could not write the row.
 const codeUnrecorded = "task_not_updated"
-
-func text(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}
-
-// executionARN is the ARN of a Standard execution, which has that of its state
-// machine with another kind and the name at its end
-// (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-view-execution-details.html).
-func executionARN(machineARN, name string) string {
-	return strings.Replace(machineARN, ":stateMachine:", ":execution:", 1) + ":" + name
-}
