@@ -9,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -153,7 +152,7 @@ func (e *Export) page(ctx context.Context, p *exportProgress, size int) (more bo
 		FilterExpression:          aws.String("begins_with(#pk, :prefix)"),
 		ProjectionExpression:      aws.String("#pk, #sk, #item, #quantity, #traveler, #confirmation"),
 		ExpressionAttributeNames:  exportNames,
-		ExpressionAttributeValues: map[string]types.AttributeValue{":prefix": &types.AttributeValueMemberS{Value: exportPrefix}},
+		ExpressionAttributeValues: item{":prefix": str(reservationPrefix)},
 	})
 	if ctx.Err() != nil {
 		return false, fmt.Errorf("read the reservations: %w", ctx.Err())
@@ -174,10 +173,6 @@ func (e *Export) page(ctx context.Context, p *exportProgress, size int) (more bo
 	p.after, err = exportKeyOf(out.LastEvaluatedKey)
 	return true, err
 }
-
-// exportPrefix begins the partition key of every reservation, and of nothing
-// else in the table.
-const exportPrefix = "reservation#"
 
 // Some of the names are reserved words of DynamoDB's.
 var exportNames = map[string]string{

@@ -91,7 +91,7 @@ const exportQuantity = "quantity"
 // (https://cr.yp.to/proto/netstrings.txt), or "-," where it has none. As many
 // fields are always one reservation, so no two sequences of reservations have
 // the same text.
-func (p *exportProgress) add(it map[string]types.AttributeValue) error {
+func (p *exportProgress) add(it item) error {
 	for _, name := range exportFields {
 		text, ok := canonical(it[name], name == exportQuantity)
 		if !ok {
@@ -119,7 +119,7 @@ func canonical(v types.AttributeValue, number bool) (text string, ok bool) {
 }
 
 // exportKeyOf reads a key of the table.
-func exportKeyOf(it map[string]types.AttributeValue) (exportKey, error) {
+func exportKeyOf(it item) (exportKey, error) {
 	pk, hasPK := it["pk"].(*types.AttributeValueMemberS)
 	sk, hasSK := it["sk"].(*types.AttributeValueMemberS)
 	if !hasPK || !hasSK {
@@ -129,9 +129,9 @@ func exportKeyOf(it map[string]types.AttributeValue) (exportKey, error) {
 }
 
 // item is the key as DynamoDB takes it; nil for the zero key.
-func (k exportKey) item() map[string]types.AttributeValue {
+func (k exportKey) item() item {
 	if k == (exportKey{}) {
 		return nil
 	}
-	return map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: k.PK}, "sk": &types.AttributeValueMemberS{Value: k.SK}}
+	return item{"pk": str(k.PK), "sk": str(k.SK)}
 }
