@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/callback"
@@ -31,7 +32,7 @@ func setup(env *app.Env) (any, error) {
 	objects := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }) // an emulator has no name for each bucket
 	queues := intake.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil)}
 	table := tasktable.New(tables, tasksTable, tableOpts)
-	in := intake.New(table, queues, app.Handlers(app.Checks()), nil) // the worker delivers
+	in := intake.New(table, queues, handlers.Mux(handlers.Checks()), nil) // the worker delivers
 	notify := rescue.Track(callback.New(table, in, nil).Handle, rescue.NewPositions(tables, controlTable, nil))
 	isolator := rescue.NewIsolator(archive.New(tables, controlTable, objects, bucket, nil), nil)
 	live := batch.DynamoDB(notify, &batch.Options{Concurrency: 4, IsolateAfter: 3, Isolate: isolator})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/api"
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/pkg/intake"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -26,6 +27,6 @@ func setup(env *app.Env) (any, error) {
 	queue := sqs.NewFromConfig(cfg)
 	queues := intake.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil)}
 	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, tableOpts)
-	types := app.Handlers(app.Checks()) // only to check inputs
+	types := handlers.Mux(handlers.Checks()) // only to check inputs
 	return (&api.Submit{Intake: intake.New(table, queues, types, opts), Endpoint: endpoint}).Handle, nil
 }

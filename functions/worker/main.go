@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -36,7 +37,7 @@ func setup(env *app.Env) (any, error) {
 	queues := worker.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil), DeadLetter: workqueue.New(queue, deadURL, nil)}
 	tables := dynamodb.NewFromConfig(cfg)
 	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, nil)
-	types := app.Handlers(app.Types{
+	types := handlers.Mux(handlers.Types{
 		Deliver: webhook.New(secrets, webhookOpts),
 		Book:    saga.Start[trip.Input](sfn.NewFromConfig(cfg), tripARN, trip.Saga.MaxInput),
 		Export:  trip.NewExport(tables, reservations, nil),

@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/webhook"
@@ -139,7 +139,7 @@ func TestSample(t *testing.T) {
 	if diff := cmp.Diff(m, message()); diff != "" {
 		t.Errorf("message (-got +want):\n%s", diff)
 	}
-	if err := app.Handlers(app.Checks()).Check(m.Type, m.Input); err != nil {
+	if err := handlers.Mux(handlers.Checks()).Check(m.Type, m.Input); err != nil {
 		t.Errorf("the worker would refuse it: %v", err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/awsproxy"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/client"
 	"github.com/spillway-go/spillway/pkg/intake"
@@ -101,7 +102,7 @@ func (s *stack) connect(ctx context.Context, endpoint, proxyURL string) (err err
 		return workqueue.New(sqs.NewFromConfig(counted), s.out[output], nil)
 	}
 	table := tasktable.New(dynamodb.NewFromConfig(counted), s.out["TasksTableName"], nil)
-	s.intake = intake.New(table, intake.Queues{Tasks: queue("TasksQueueUrl"), Backlog: queue("BacklogQueueUrl")}, app.Handlers(app.Checks()), nil)
+	s.intake = intake.New(table, intake.Queues{Tasks: queue("TasksQueueUrl"), Backlog: queue("BacklogQueueUrl")}, handlers.Mux(handlers.Checks()), nil)
 	for _, output := range []string{"TasksQueueUrl", "BacklogQueueUrl"} {
 		_, err := s.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
 			QueueUrl: aws.String(s.out[output]), Attributes: map[string]string{"VisibilityTimeout": strconv.Itoa(int(visibility.Seconds()))},

@@ -3,6 +3,7 @@ package main
 
 import (
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/app/tripstep"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/saga"
 )
@@ -10,5 +11,5 @@ import (
 func main() { app.Run(setup) }
 
 func setup(env *app.Env) (any, error) {
-	return app.TripStep(env, "CancelHotel", func(l *saga.Ledger, d *trip.Desk) saga.Handler { return saga.Compensation(l, d.CancelHotel) })
+	return tripstep.Setup(env, "CancelHotel", func(l *saga.Ledger, d *trip.Desk) saga.Handler { return saga.Compensation(l, d.CancelHotel) })
 }

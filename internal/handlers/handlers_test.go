@@ -1,18 +1,18 @@
-package app_test
+package handlers_test
 
 import (
 	"errors"
 	"slices"
 	"testing"
 
-	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/webhook"
 )
 
-func TestHandlers(t *testing.T) {
+func TestMux(t *testing.T) {
 	t.Parallel()
-	mux := app.Handlers(app.Checks())
+	mux := handlers.Mux(handlers.Checks())
 	if !slices.Contains(mux.Types(), webhook.Type) {
 		t.Fatalf("types %v", mux.Types())
 	}

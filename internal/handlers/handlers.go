@@ -1,4 +1,7 @@
-package app
+// Package handlers is every task type of this deployment. It stands apart from
+// package app, which all functions link: those that know no task types do not
+// have to start what is behind them.
+package handlers
 
 import (
 	"context"
@@ -23,9 +26,9 @@ func Checks() Types {
 	return Types{Deliver: webhook.New(nil, nil), Book: saga.Start[trip.Input](nil, "", 0), Export: trip.NewExport(nil, "", nil)}
 }
 
-// Handlers is every task type of this deployment. submit checks inputs against
-// it, worker runs it. A type of your own is one line here.
-func Handlers(t Types) *task.Mux {
+// Mux is every task type of this deployment. submit checks inputs against it,
+// worker runs it. A type of your own is one line here.
+func Mux(t Types) *task.Mux {
 	mux := task.NewMux()
 	// Two at a time, so that one slow receiver does not stop a whole batch.
 	task.Handle(mux, webhook.Type, t.Deliver.Deliver, task.Concurrency(2))

@@ -1,16 +1,16 @@
-package app_test
+package handlers_test
 
 import (
 	"testing"
 
-	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/internal/trip"
 )
 
 // What trips are submitted with is checked before they are accepted.
 func TestTripTypes(t *testing.T) {
 	t.Parallel()
-	mux := app.Handlers(app.Checks())
+	mux := handlers.Mux(handlers.Checks())
 	const good = `{"traveler":"Ada","hotel":{"id":"hotel-1","nights":2},"flight":{"id":"flight-1","seats":1},"car":{"id":"car-1","days":2}}`
 	for name, tt := range map[string]struct {
 		typ, input string
