@@ -100,12 +100,14 @@ func (f FailureRecord) encode(limit int) string {
 	}
 	f = f.clean()
 	message := f.Message
-	// Escapes double the length of some characters, hence the rounds.
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	// Escapes lengthen some characters up to six times, hence the rounds: at
+	// most some twenty, so they share the buffer.
 	for keep := limit; ; {
 		f.Message = task.CleanText(message, keep)
-		var buf bytes.Buffer
-		enc := json.NewEncoder(&buf)
-		enc.SetEscapeHTML(false)
+		buf.Reset()
 		if err := enc.Encode(f); err != nil {
 			return ""
 		}
