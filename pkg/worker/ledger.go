@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 // ledger collects verdicts and settles them together: when the batch is
-// through, or when the oldest has waited long enough.
+// through, when the oldest has waited long enough, or when one cannot wait.
 type ledger struct {
 	shift *shift
 
@@ -36,12 +39,19 @@ func (l *ledger) add(ctx context.Context, v verdict) {
 		v.step = release // whatever went wrong, it was not the task's handler
 	}
 	l.pending = append(l.pending, v)
-	if l.timer == nil {
+	within := l.shift.w.opts.SettleWithin
+	if errors.Is(v.err, task.ErrDeferred) {
+		within = 0 // whoever completes the task may do so any moment, and then its attempt would not be counted
+	}
+	switch {
+	case l.timer == nil:
 		l.timers.Add(1)
-		l.timer = time.AfterFunc(l.shift.w.opts.SettleWithin, func() {
+		l.timer = time.AfterFunc(within, func() {
 			defer l.timers.Done()
 			l.flush(ctx)
 		})
+	case within == 0 && l.timer.Stop():
+		l.timer.Reset(0)
 	}
 }
 

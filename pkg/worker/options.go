@@ -33,7 +33,8 @@ type Options struct {
 	MaxReceiveCount int
 
 	// SettleWithin is the longest that a finished task waits for the rest of
-	// its batch before it is settled. Defaults to 2 seconds.
+	// its batch before it is settled; a deferred one does not wait. Defaults to
+	// 2 seconds.
 	SettleWithin time.Duration
 
 	// Lease is how long a claim holds when the context has no deadline. No

@@ -94,6 +94,32 @@ func TestSettleWithin(t *testing.T) {
 	})
 }
 
+// A deferral is written at once, also when others wait for the batch: whoever
+// completes the task may be quick.
+func TestDeferralDoesNotWait(t *testing.T) {
+	bubble(t, func(p *pipeline) {
+		var ids []string
+		p.handle(func(_ context.Context, i in) (any, error) {
+			switch i.N {
+			case 1:
+				return nil, nil
+			case 2:
+				time.Sleep(time.Second)
+				p.has(ids[0], task.Running, 0)
+				return nil, task.ErrDeferred
+			default:
+				time.Sleep(time.Second + time.Millisecond)
+				p.has(ids[0], task.Succeeded, 1)
+				p.has(ids[1], task.Running, 1)
+				return nil, nil
+			}
+		})
+		ids = p.submitAll(3)
+		p.batch(3)
+		p.has(ids[2], task.Succeeded, 1)
+	})
+}
+
 // A failed message comes back although the batch goes on.
 func TestFailedMessageComesBackInTime(t *testing.T) {
 	bubble(t, func(p *pipeline) {
