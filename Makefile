@@ -64,9 +64,8 @@ test-auth: .venv go-ready ## the same, with every role's IAM policy enforced
 	@SPILLWAY_TEST_AUTH=true $(SUITE)
 
 test-localstack: PACKAGES = ./integration ./integration/model
-test-localstack: .venv go-ready ## the same, on the LocalStack in LOCALSTACK_ENDPOINT
-	@test -n "$$LOCALSTACK_ENDPOINT" || { echo "set LOCALSTACK_ENDPOINT to the URL of a running LocalStack, such as http://127.0.0.1:4566" >&2; exit 2; }
-	@SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT $(SUITE)
+test-localstack: .venv go-ready ## the same, on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT
+	@tools/localstack sh -c 'SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT exec "$$@"' - $(SUITE)
 
 coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: make coldstart [RUNS=41]
 	@SPILLWAY_COLDSTARTS=$(or $(RUNS),41) go test -tags integration -count=1 -v ./integration/coldstart

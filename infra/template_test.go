@@ -211,7 +211,7 @@ func TestTasksTable(t *testing.T) {
 // Every route asks for a signature, and API Gateway calls the functions as itself.
 func TestEveryRouteIsSigned(t *testing.T) {
 	tmpl, _ := load(t)
-	want := map[string]any{"DefaultAuthorizer": "AWS_IAM", "InvokeRole": "NONE"}
+	want := map[string]any{"DefaultAuthorizer": "AWS_IAM", "InvokeRole": "NONE", "ApiKeyRequired": "ApiKeys"} // beside the signature
 	if diff := cmp.Diff(any(want), at(t, tmpl.Resources["Api"].Properties, "Auth")); diff != "" {
 		t.Errorf("authorization of the API (-want +got):\n%s", diff)
 	}

@@ -122,6 +122,7 @@ func (a *app) newClient(transport http.RoundTripper) (*client.Client, error) {
 	opts := &client.Options{
 		Credentials: tg.cfg.Credentials,
 		Region:      tg.cfg.Region,
+		APIKey:      a.getenv("SPILLWAY_API_KEY"),
 		UserAgent:   "spillway/" + buildVersion().Version,
 	}
 	if transport != nil {

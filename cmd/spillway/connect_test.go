@@ -37,6 +37,24 @@ func TestStackIsFound(t *testing.T) {
 	}
 }
 
+func TestAPIKeyIsSent(t *testing.T) {
+	t.Parallel()
+	api := newFakeAPI(t)
+	for _, key := range []string{"", "key-of-the-plan"} {
+		ta := newTestApp(t)
+		ta.env["SPILLWAY_API_KEY"] = key
+		if code := ta.try(t, "", "--api-url", api.url, "list"); code != exitOK {
+			t.Error(code)
+		}
+		api.mu.Lock()
+		sent := api.requests[len(api.requests)-1].Header.Get("X-Api-Key")
+		api.mu.Unlock()
+		if sent != key {
+			t.Errorf("sent %q, want %q", sent, key)
+		}
+	}
+}
+
 func TestExplainsWhatToDo(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

@@ -25,7 +25,8 @@ func (a *app) root() *cobra.Command {
 
 The stack is found through CloudFormation with the usual AWS configuration
 (environment, profiles, SSO; AWS_ENDPOINT_URL for a local one), or named by
---api-url.
+--api-url. Where the stack asks callers for an API key, it is taken from the
+environment variable SPILLWAY_API_KEY.
 
 Exit codes: 0 done, 1 failed, 2 used wrongly, or nobody there to say yes, 3 a task
 that was waited for, or replayed, ended other than succeeded, 130 interrupted.`,

@@ -74,7 +74,7 @@ func TestRegionOfTheHostWins(t *testing.T) {
 func TestSubmitSendsWhatWasAsked(t *testing.T) {
 	t.Parallel()
 	s := &script{answers: []answer{{status: 202, body: accepted}}}
-	c := newClient(t, s, func(o *client.Options) { o.UserAgent = "shop/1.2" })
+	c := newClient(t, s, func(o *client.Options) { o.UserAgent, o.APIKey = "shop/1.2", "key-of-the-plan" })
 
 	got, err := c.Submit(t.Context(), client.SubmitRequest{
 		Type:           "webhook.deliver",
@@ -108,6 +108,7 @@ func TestSubmitSendsWhatWasAsked(t *testing.T) {
 	for name, want := range map[string]string{
 		"Content-Type":         "application/json",
 		"Idempotency-Key":      "order-17",
+		"X-Api-Key":            "key-of-the-plan",
 		"X-Amz-Security-Token": "token",
 	} {
 		if got := r.Header.Get(name); got != want {
@@ -132,8 +133,10 @@ func TestUnsignedWithoutCredentials(t *testing.T) {
 	if _, err := c.Get(t.Context(), "x"); err != nil {
 		t.Fatal(err)
 	}
-	if auth := s.requests[0].Header.Get("Authorization"); auth != "" {
-		t.Errorf("Authorization = %q", auth)
+	for _, name := range []string{"Authorization", "X-Api-Key"} {
+		if got := s.requests[0].Header.Values(name); len(got) > 0 {
+			t.Errorf("%s = %q", name, got)
+		}
 	}
 }
 

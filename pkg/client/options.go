@@ -21,6 +21,11 @@ type Options struct {
 	// Defaults to empty.
 	Region string
 
+	// APIKey goes along with every request as x-api-key, beside the signature:
+	// stacks deployed with ApiKeys=required ask for one of their usage plan, and
+	// take its id for the tenant. Defaults to empty, which sends none.
+	APIKey string
+
 	// HTTPClient sends the requests. It should not follow redirects: a
 	// signature is good for one host only. Defaults to a client that follows
 	// none and keeps enough idle connections for concurrent submitting.

@@ -102,6 +102,9 @@ func (cl *Client) request(ctx context.Context, c call) (*http.Request, error) {
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
 	req.Header.Set("User-Agent", strings.TrimSpace(cl.opts.UserAgent+" "+userAgent))
+	if cl.opts.APIKey != "" {
+		req.Header.Set("X-Api-Key", cl.opts.APIKey)
+	}
 	if cl.signer == nil {
 		return req, nil
 	}
