@@ -17,8 +17,6 @@ import (
 	"github.com/spillway-go/spillway/internal/app/apptest"
 )
 
-const sample = "../../events/admin.json"
-
 func environment(aws *apptest.AWS) map[string]string {
 	return map[string]string{
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
@@ -35,17 +33,13 @@ func TestSetup(t *testing.T) {
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin") // as Lambda does
 	handler := lambda.NewHandler(apptest.Check(t, setup, "AdminFunction", environment(aws)))
 
-	text, err := os.ReadFile(sample)
-	if err != nil {
-		t.Fatal(err)
-	}
 	index := slices.Repeat([]string{"Query"}, 4) // a shard each
 	for name, tt := range map[string]struct {
 		event, answer string
 		calls         []string
 	}{
 		"the sample": {
-			string(text),
+			string(apptest.Sample(t, "admin")),
 			`{"ok":true,"queue":"tasks","name":"dead-letter","depth":0,"in_flight":0,"delayed":0,"oldest_age":"","groups":[],"indexed":0,"complete":true}`,
 			slices.Concat([]string{"GetQueueAttributes"}, index),
 		},
@@ -56,8 +50,11 @@ func TestSetup(t *testing.T) {
 		},
 		"records": {`{"command":"stream.list"}`, `{"ok":true,"ranges":[],"records":[]}`, []string{"Query", "Query"}},
 		"jobs":    {`{"command":"dlq.jobs"}`, `{"ok":true,"jobs":[]}`, []string{"Query"}},
+		"letters": {string(apptest.Sample(t, "letters")), `{"ok":true,"queue":"tasks","messages":[],`, []string{"ReceiveMessage", "GetQueueAttributes"}},
+		"a plan":  {string(apptest.Sample(t, "replay")), `{"ok":true,"job_id":"`, slices.Concat([]string{"GetQueueAttributes"}, index, []string{"ReceiveMessage", "GetQueueAttributes", "PutItem", "PutItem", "PutItem"})},
+		"stocks":  {string(apptest.Sample(t, "stock")), `{"ok":true,"items":[{"id":"hotel-grand","available":3},`, []string{"PutItem", "PutItem", "PutItem"}},
 		"task": {
-			`{"command":"task.get","id":"01KWEG73E0EDR6JV3CEXGQJRB2"}`,
+			string(apptest.Sample(t, "task")),
 			`{"ok":false,"code":"not_found","message":"task 01KWEG73E0EDR6JV3CEXGQJRB2: no such task"}`,
 			[]string{"GetItem", "GetItem"},
 		},

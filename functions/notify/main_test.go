@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"flag"
 	"os"
@@ -13,8 +14,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -62,6 +64,42 @@ func TestSetup(t *testing.T) {
 	}
 }
 
+// The sample's end becomes the delivery of its callback.
+func TestSampleIsTold(t *testing.T) {
+	aws := apptest.NewFake(t, nil)
+	apptest.Hermetic(t, aws.URL)
+	values := map[string]string{
+		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
+		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
+	}
+	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := lambda.NewHandler(handler).Invoke(t.Context(), apptest.Sample(t, "notify"))
+	if err != nil || string(out) != `{"batchItemFailures":[]}` {
+		t.Errorf("answer %s, %v", out, err)
+	}
+	var sent struct{ MessageBody string }
+	var body struct {
+		Type, Tenant string
+		Input        struct {
+			URL, Event string
+			Payload    task.Task
+		}
+	}
+	if err := json.Unmarshal([]byte(aws.Sent("SendMessage")[0]), &sent); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(sent.MessageBody), &body); err != nil {
+		t.Fatal(err)
+	}
+	if body.Type != webhook.Type || body.Tenant != "AROAEXAMPLEEXAMPLE123" || body.Input.URL != "https://billing.example/tasks" || body.Input.Event != "task.succeeded" ||
+		body.Input.Payload.ID != taskID || body.Input.Payload.Result == nil {
+		t.Errorf("sent %s", sent.MessageBody)
+	}
+}
+
 // replay is an event as a replay hands it over.
 func replay(t *testing.T, text string) string {
 	t.Helper()
@@ -96,8 +134,8 @@ func change(t *testing.T) events.DynamoDBEventRecord {
 		table := tasktable.New(db, "tasks", nil)
 		_, err := table.Create(t.Context(), tasktable.Draft{
 			ID: taskID, Tenant: "AROAEXAMPLEEXAMPLE123", Type: webhook.Type, Priority: task.Normal, Deadline: created.AddDate(0, 0, 7),
-			Input:       json.RawMessage(`{"url":"https://example.com/hooks","event":"invoice.paid","payload":{"invoice":"in_1","total":1999}}`),
-			CallbackURL: "https://example.com/tasks",
+			Input:       json.RawMessage(`{"url":"https://billing.example/hooks","event":"invoice.paid","payload":{"invoice":"in_1","total":1999}}`),
+			CallbackURL: "https://billing.example/tasks",
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -114,10 +152,26 @@ func change(t *testing.T) events.DynamoDBEventRecord {
 			ApproximateCreationDateTime: events.SecondsEpochTime{Time: time.Now().Truncate(time.Second).UTC()},
 			Keys:                        map[string]events.DynamoDBAttributeValue{"id": events.NewStringAttribute(taskID)},
 			OldImage:                    image(t, before), NewImage: image(t, db.Item(taskID)),
-			SequenceNumber: sequence, SizeBytes: 1027, StreamViewType: "NEW_AND_OLD_IMAGES",
+			SequenceNumber: sequence, StreamViewType: "NEW_AND_OLD_IMAGES",
 		}
+		rec.Change.SizeBytes = size(rec.Change.Keys) + size(rec.Change.OldImage) + size(rec.Change.NewImage)
 	})
 	return rec
+}
+
+// size is what DynamoDB counts for an item: names and strings by their bytes, a
+// number about a byte for two digits and one more
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html).
+func size(image map[string]events.DynamoDBAttributeValue) (n int64) {
+	for name, v := range image {
+		n += int64(len(name))
+		if v.DataType() == events.DataTypeNumber {
+			n += int64(len(v.Number())+1)/2 + 1
+		} else {
+			n += int64(len(v.String()))
+		}
+	}
+	return n
 }
 
 func image(t *testing.T, it map[string]types.AttributeValue) map[string]events.DynamoDBAttributeValue {
@@ -153,7 +207,7 @@ func TestSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(got), string(want)); diff != "" {
+	if diff := gocmp.Diff(string(got), string(want)); diff != "" {
 		t.Errorf("notify.json, rewrite it with -update (-got +want):\n%s", diff)
 	}
 	changes, err := event.DynamoDB(got)

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
+	"crypto/md5"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -71,10 +74,10 @@ func TestRescue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ofTable := strings.NewReplacer(`"startSequenceNumber":"1459700000000051282219473"`, `"startSequenceNumber":"3"`,
-		`"endSequenceNumber":"1459700000000051282219473"`, `"endSequenceNumber":"5"`).Replace(document)
+	ofTable := strings.NewReplacer(`"startSequenceNumber":"4421584500000000017450439091"`, `"startSequenceNumber":"3"`,
+		`"endSequenceNumber":"4421584500000000017450439091"`, `"endSequenceNumber":"5"`).Replace(document)
 	ofKinesis := strings.NewReplacer("DDBStreamBatchInfo", "KinesisBatchInfo",
-		"arn:aws:dynamodb:us-east-1:123456789012:table/spillway-tasks/stream/2026-06-11T12:00:01.002", "arn:aws:kinesis:us-east-1:123456789012:stream/s").Replace(document)
+		"arn:aws:dynamodb:us-east-1:123456789012:table/spillway-TasksTable-1ABCDEF/stream/2026-07-01T00:00:00.000", "arn:aws:kinesis:us-east-1:123456789012:stream/s").Replace(document)
 	for body, want := range map[string][]string{
 		ofTable:   {"GetShardIterator", "GetRecords", "PutItem", "PutItem", "BatchWriteItem"},
 		ofKinesis: {"BatchWriteItem"},
@@ -93,14 +96,45 @@ func TestRescue(t *testing.T) {
 	}
 }
 
+// The sample's range holds the record of notify.json, which comes into the
+// archive as it is.
+func TestSampleIsRescued(t *testing.T) {
+	var event struct{ Records []json.RawMessage }
+	if err := json.Unmarshal(apptest.Sample(t, "notify"), &event); err != nil {
+		t.Fatal(err)
+	}
+	aws := apptest.NewFake(t, map[string][]string{
+		"GetShardIterator": {`{"ShardIterator":"i"}`}, "GetRecords": {`{"Records":[` + string(event.Records[0]) + `]}`},
+	})
+	apptest.Hermetic(t, aws.URL)
+	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures"}
+	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := lambda.NewHandler(handler).Invoke(t.Context(), apptest.Sample(t, "rescue"))
+	if err != nil || string(out) != `{"batchItemFailures":[]}` {
+		t.Errorf("answer %s, %v", out, err)
+	}
+	if got := aws.Sent("GetShardIterator"); len(got) != 1 || !strings.Contains(got[0], `"AT_SEQUENCE_NUMBER"`) || !strings.Contains(got[0], `"4421584500000000017450439091"`) {
+		t.Errorf("read from %v", got)
+	}
+	if got := aws.Sent("PutItem"); len(got) != 1 || !strings.Contains(got[0], `"4421584500000000017450439091"`) {
+		t.Errorf("archived %v", got)
+	}
+	if got := aws.Sent("BatchWriteItem"); len(got) != 1 || !strings.Contains(got[0], `"state":{"S":"archived"}`) {
+		t.Errorf("noted of the range: %v", got)
+	}
+}
+
 // document is what Lambda sends about a record of the tasks table's stream that
 // crashed the function: the sample's message.
 const document = `{"requestContext":{"requestId":"8b1d7f1c-2f0c-4c09-9a0e-0f5f8f0d2a11",` +
-	`"functionArn":"arn:aws:lambda:us-east-1:123456789012:function:spillway-NotifyFunction","condition":"RetryAttemptsExhausted","approximateInvokeCount":6},` +
-	`"responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":"Unhandled"},"version":"1.0","timestamp":"2026-07-01T09:30:00.104Z",` +
-	`"DDBStreamBatchInfo":{"shardId":"shardId-00000001782898100104-1f0b8ab4","startSequenceNumber":"1459700000000051282219473",` +
-	`"endSequenceNumber":"1459700000000051282219473","approximateArrivalOfFirstRecord":"2026-07-01T09:29:31Z","approximateArrivalOfLastRecord":"2026-07-01T09:29:31Z",` +
-	`"batchSize":1,"streamArn":"arn:aws:dynamodb:us-east-1:123456789012:table/spillway-tasks/stream/2026-06-11T12:00:01.002"}}`
+	`"functionArn":"arn:aws:lambda:us-east-1:123456789012:function:spillway-NotifyFunction-3vXbQd0aLm2T","condition":"RetryAttemptsExhausted","approximateInvokeCount":6},` +
+	`"responseContext":{"statusCode":200,"executedVersion":"$LATEST","functionError":"Unhandled"},"version":"1.0","timestamp":"2026-07-01T09:31:04.104Z",` +
+	`"DDBStreamBatchInfo":{"shardId":"shardId-00000001782898100104-1f0b8ab4","startSequenceNumber":"4421584500000000017450439091",` +
+	`"endSequenceNumber":"4421584500000000017450439091","approximateArrivalOfFirstRecord":"2026-07-01T09:30:00Z","approximateArrivalOfLastRecord":"2026-07-01T09:30:00Z",` +
+	`"batchSize":1,"streamArn":"arn:aws:dynamodb:us-east-1:123456789012:table/spillway-TasksTable-1ABCDEF/stream/2026-07-01T00:00:00.000"}}`
 
 // delivery is the message as Lambda hands it over.
 func delivery() events.SQSEvent {
@@ -108,9 +142,10 @@ func delivery() events.SQSEvent {
 		MessageId:     "2e1424d4-f796-459a-8184-9c92662be6da",
 		ReceiptHandle: "AQEBzWwaftRI0KuVm4tP+/7q1rGgNqicHqEXAMPLE",
 		Body:          document,
+		Md5OfBody:     fmt.Sprintf("%x", md5.Sum([]byte(document))),
 		Attributes: map[string]string{
-			"ApproximateReceiveCount": "1", "SentTimestamp": "1782898200141", "SenderId": "AROAEXAMPLENOTIFY0000:awslambda_123_20260701093000104",
-			"ApproximateFirstReceiveTimestamp": "1782898200157",
+			"ApproximateReceiveCount": "1", "SentTimestamp": "1782898264141", "SenderId": "AROAEXAMPLENOTIFY0000:awslambda_123_20260701093104104",
+			"ApproximateFirstReceiveTimestamp": "1782898264157",
 		},
 		MessageAttributes: map[string]events.SQSMessageAttribute{},
 		EventSourceARN:    "arn:aws:sqs:us-east-1:123456789012:spillway-stream-failures",
@@ -127,6 +162,8 @@ func TestSample(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// SQS has no digest of attributes that there are not.
+		text = bytes.Replace(text, []byte(`"md5OfMessageAttributes": ""`), []byte(`"md5OfMessageAttributes": null`), 1)
 		if err := os.WriteFile(sample, append(text, '\n'), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +184,7 @@ func TestSample(t *testing.T) {
 		t.Fatal(messages, err)
 	}
 	r, err := rescue.ParseFailureDocument([]byte(messages[0].Body))
-	if err != nil || r.Stream() != "spillway-tasks" || r.Records != 1 {
+	if err != nil || r.Stream() != "spillway-TasksTable-1ABCDEF" || r.Records != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -1,13 +1,21 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
+	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
+	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func TestSetup(t *testing.T) {
@@ -15,17 +23,43 @@ func TestSetup(t *testing.T) {
 	apptest.Hermetic(t, aws.URL)
 	handler := lambda.NewHandler(apptest.Check(t, setup, "StatusFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}))
 
-	for name, want := range map[string]string{"status": `"statusCode":404`, "list": `"statusCode":200`} {
-		event, err := os.ReadFile("../../events/" + name + ".json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := handler.Invoke(t.Context(), event)
+	for name, want := range map[string]string{
+		"status": `"statusCode":404,"headers":{"Cache-Control":"no-store","Content-Type":"application/problem+json"}`,
+		"list":   `"body":"{\"tasks\":[]}"`,
+	} {
+		out, err := handler.Invoke(t.Context(), apptest.Sample(t, name))
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("%s: answer %s, %v", name, out, err)
 		}
 	}
 	if got := strings.Join(aws.Calls(), " "); !strings.Contains(got, "GetItem") || !strings.Contains(got, "Query") {
 		t.Errorf("calls %s", got)
+	}
+}
+
+// The sample's caller asks for its task as it is at the end of the story.
+func TestSample(t *testing.T) {
+	row := strings.Replace(apptest.Image(t, "NewImage"), `"1783503000"`, strconv.Quote(strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)), 1)
+	aws := apptest.NewFake(t, map[string][]string{"GetItem": {`{"Item":` + row + `}`}})
+	apptest.Hermetic(t, aws.URL)
+	values := map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}
+	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := lambda.NewHandler(handler).Invoke(t.Context(), apptest.Sample(t, "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer events.APIGatewayProxyResponse
+	var got task.Task
+	if err := json.Unmarshal(out, &answer); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(answer.Body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if answer.StatusCode != http.StatusOK || got.ID != "01KWEG73E0EDR6JV3CEXGQJRB2" || got.Status != task.Succeeded || !strings.Contains(string(got.Result), `"status":204`) {
+		t.Errorf("answer %s", out)
 	}
 }

@@ -7,5 +7,5 @@ import (
 )
 
 func TestSetup(t *testing.T) {
-	apptest.Step(t, setup, "BookHotelFunction", "bookhotel", `{"confirmation":"01JD8Z9X6S6Y1T5Q9W3V7R2K4M-1-hotel-1","item":"hotel-1","quantity":1}`, "TransactWriteItems")
+	apptest.Step(t, setup, "BookHotelFunction", "bookhotel", `{"confirmation":"01KWEG8Y106S6Y1T5Q9W3V7R2K-1-hotel-grand","item":"hotel-grand","quantity":1}`, "TransactWriteItems")
 }
