@@ -26,6 +26,7 @@ func setup(env *app.Env) (any, error) {
 	tasksURL, backlogURL, deadURL := env.String("TASKS_QUEUE_URL"), env.String("BACKLOG_QUEUE_URL"), env.String("DEAD_LETTER_QUEUE_URL")
 	tableOpts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
 	webhookOpts := &webhook.Options{Timeout: env.Duration("WEBHOOK_TIMEOUT", 1), AllowPrivate: env.Bool("ALLOW_PRIVATE_WEBHOOK_TARGETS")}
+	secretOpts := &webhook.SecretOptions{TTL: env.Duration("WEBHOOK_SECRET_TTL", 1)}
 	opts := &worker.Options{
 		MaxAttempts: env.Int("MAX_ATTEMPTS", 1), MaxReceiveCount: env.Int("MAX_RECEIVE_COUNT", 2), BacklogAfter: env.Duration("BACKLOG_AFTER", 1),
 		Backoff: &workqueue.Backoff{Base: env.Duration("RETRY_BASE_DELAY", 0), Max: env.Duration("RETRY_MAX_DELAY", 0)},
@@ -36,7 +37,7 @@ func setup(env *app.Env) (any, error) {
 	queue := sqs.NewFromConfig(cfg)
 	queues := worker.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil), DeadLetter: workqueue.New(queue, deadURL, nil)}
 	tables := dynamodb.NewFromConfig(cfg)
-	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, nil)
+	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, secretOpts)
 	types := handlers.Mux(handlers.Types{
 		Deliver: webhook.New(secrets, webhookOpts),
 		Book:    saga.Start[trip.Input](sfn.NewFromConfig(cfg), tripARN, trip.Saga.MaxInput),

@@ -1,22 +1,29 @@
 package main
 
 import (
+	"cmp"
 	"crypto/md5"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"hash"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/internal/handlers"
 	"github.com/spillway-go/spillway/pkg/event"
@@ -36,7 +43,7 @@ func TestSetup(t *testing.T) {
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
 		"DEAD_LETTER_QUEUE_URL": aws.URL + "/1/dead-letter", "MAX_ATTEMPTS": "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s",
 		"RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m", "WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:1:secret:s",
-		"ALLOW_PRIVATE_WEBHOOK_TARGETS": "false", "TRIP_SAGA_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:trip", "RESERVATIONS_TABLE": "reservations",
+		"WEBHOOK_SECRET_TTL": "5m", "ALLOW_PRIVATE_WEBHOOK_TARGETS": "false", "TRIP_SAGA_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:trip", "RESERVATIONS_TABLE": "reservations",
 	})
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(`{"Records":[]}`))
 	if err != nil || string(out) != `{"batchItemFailures":[]}` {
@@ -47,13 +54,122 @@ func TestSetup(t *testing.T) {
 	}
 }
 
+// environment of a worker that may deliver to this machine.
+func environment(url string) map[string]string {
+	return map[string]string{
+		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": url + "/1/spillway-tasks", "BACKLOG_QUEUE_URL": url + "/1/spillway-backlog",
+		"DEAD_LETTER_QUEUE_URL": url + "/1/dead-letter", "MAX_ATTEMPTS": "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s",
+		"RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m", "WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:1:secret:s",
+		"WEBHOOK_SECRET_TTL": "5m", "ALLOW_PRIVATE_WEBHOOK_TARGETS": "true", "TRIP_SAGA_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:trip", "RESERVATIONS_TABLE": "reservations",
+	}
+}
+
+// today is a text of the samples as if the task had been submitted just now.
+func today(text string) string {
+	now := time.Now().UTC()
+	later := now.AddDate(0, 0, 7)
+	return strings.NewReplacer(
+		"2026-07-01T09:30:00.000Z", now.Format("2006-01-02T15:04:05.000Z"), "2026-07-08T09:30:00.000Z", later.Format("2006-01-02T15:04:05.000Z"),
+		`"1782898320214"`, strconv.Quote(strconv.FormatInt(now.Add(2*time.Minute).UnixMilli(), 10)),
+		`"1783503000000"`, strconv.Quote(strconv.FormatInt(later.UnixMilli(), 10)), `"1784107800"`, strconv.Quote(strconv.FormatInt(later.AddDate(0, 0, 7).Unix(), 10)),
+	).Replace(text)
+}
+
+// The sample's webhook is delivered, signed, and its task ends as notify.json
+// tells, but for the times; with a receiver on this machine.
+func TestSampleIsDelivered(t *testing.T) {
+	type delivery struct {
+		header http.Header
+		body   string
+	}
+	got := make(chan delivery, 2)
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- delivery{r.Header, string(body)}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(receiver.Close)
+	here := func(text string) string {
+		return strings.Replace(today(text), "https://billing.example", receiver.URL, 1)
+	}
+
+	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	aws := apptest.NewFake(t, map[string][]string{
+		"UpdateItem":     {`{"Attributes":` + here(apptest.Image(t, "OldImage")) + `}`},
+		"GetSecretValue": {`{"SecretString":"{\"current\":\"` + secret + `\",\"previous\":\"\"}"}`},
+	})
+	answer := handle(t, aws, here(string(apptest.Sample(t, "worker"))))
+	if answer != `{"batchItemFailures":[]}` {
+		t.Errorf("answer %s", answer)
+	}
+	if len(got) != 1 {
+		t.Fatalf("%d deliveries", len(got))
+	}
+	d := <-got
+	var payload struct {
+		Type string
+		Data json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(d.body), &payload); err != nil || payload.Type != "invoice.paid" || string(payload.Data) != `{"invoice":"in_1","total":1999}` {
+		t.Errorf("delivered %s, %v", d.body, err)
+	}
+	seconds, err := strconv.ParseInt(d.header.Get("Webhook-Timestamp"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := message().TaskID + "-1"
+	key, err := webhook.ParseSecret(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature, err := key.Sign(id, time.Unix(seconds, 0), []byte(d.body))
+	if err != nil || d.header.Get("Webhook-Id") != id || d.header.Get("Webhook-Signature") != signature {
+		t.Errorf("headers %v, want the signature %s, %v", d.header, signature, err)
+	}
+	writes := aws.Sent("UpdateItem") // the claim, the end
+	if len(writes) != 2 || !strings.Contains(writes[0], `"running"`) || !strings.Contains(writes[1], `"succeeded"`) || !strings.Contains(writes[1], `\"status\":204`) {
+		t.Errorf("written: %q", writes)
+	}
+}
+
+// A message whose task there is not becomes a dead letter that says so.
+func TestSampleWithoutTask(t *testing.T) {
+	aws := apptest.NewFake(t, map[string][]string{"UpdateItem": {`ConditionalCheckFailedException {}`}})
+	if answer := handle(t, aws, today(string(apptest.Sample(t, "worker")))); answer != `{"batchItemFailures":[]}` {
+		t.Errorf("answer %s", answer)
+	}
+	letters := aws.Sent("SendMessage")
+	if len(letters) != 1 || !strings.Contains(letters[0], `/1/dead-letter"`) || !strings.Contains(letters[0], `"StringValue":"foreign_message"`) || !strings.Contains(letters[0], message().TaskID) {
+		t.Errorf("letters: %q", letters)
+	}
+}
+
+// handle gives the worker an event.
+func handle(t *testing.T, aws *apptest.Fake, event string) (answer string) {
+	t.Helper()
+	apptest.Hermetic(t, aws.URL)
+	values := environment(aws.URL)
+	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(event))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
 // message is the task in the sample event.
 func message() workqueue.Message {
 	created := time.Date(2026, 7, 1, 9, 30, 0, 0, time.UTC)
 	return workqueue.Message{
 		Version: workqueue.Version, TaskID: "01KWEG73E0EDR6JV3CEXGQJRB2", Run: 1, Type: webhook.Type, Tenant: "AROAEXAMPLEEXAMPLE123",
 		CreatedAt: created, Deadline: created.AddDate(0, 0, 7), Priority: task.Normal, Origin: "spillway-tasks",
-		Input: json.RawMessage(`{"url":"https://example.com/hooks","event":"invoice.paid","payload":{"invoice":"in_1","total":1999}}`),
+		Input: json.RawMessage(`{"url":"https://billing.example/hooks","event":"invoice.paid","payload":{"invoice":"in_1","total":1999}}`),
 	}
 }
 
@@ -70,8 +186,9 @@ func delivery(t *testing.T) events.SQSEvent {
 		Body:          out.Body,
 		Md5OfBody:     sum(md5.New(), out.Body),
 		Attributes: map[string]string{
-			"ApproximateReceiveCount": "1", "SentTimestamp": "1782898200041", "SenderId": "AROAEXAMPLESUBMIT0000:spillway-SubmitFunction",
+			"ApproximateReceiveCount": "1", "SentTimestamp": "1782898200041", "SenderId": "AROAEXAMPLESUBMIT0000:spillway-SubmitFunction-8kQ2mZr4TtVw",
 			"ApproximateFirstReceiveTimestamp": "1782898200057", "MessageGroupId": out.Group,
+			"AWSTraceHeader": "Root=1-6a44de18-0123456789abcdef01234567;Parent=53995c3f42cd8ad8;Sampled=1",
 		},
 		MessageAttributes: map[string]events.SQSMessageAttribute{},
 		EventSourceARN:    "arn:aws:sqs:us-east-1:123456789012:spillway-tasks",
@@ -125,7 +242,7 @@ func TestSample(t *testing.T) {
 	if err := json.Unmarshal(text, &got); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(got, want); diff != "" {
+	if diff := gocmp.Diff(got, want); diff != "" {
 		t.Errorf("worker.json, rewrite it with -update (-got +want):\n%s", diff)
 	}
 	messages, err := event.SQS(text)
@@ -136,7 +253,7 @@ func TestSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(m, message()); diff != "" {
+	if diff := gocmp.Diff(m, message()); diff != "" {
 		t.Errorf("message (-got +want):\n%s", diff)
 	}
 	if err := handlers.Mux(handlers.Checks()).Check(m.Type, m.Input); err != nil {

@@ -128,6 +128,7 @@ func newStage(tb testing.TB, f function) *stage {
 		"RESERVATIONS_TABLE":      reservationsTable, "CHAOS_ENABLED": "false",
 		"MAX_ATTEMPTS": "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s", "RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m",
 		"WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:" + region + ":123456789012:secret:s", "ALLOW_PRIVATE_WEBHOOK_TARGETS": "true",
+		"WEBHOOK_SECRET_TTL": "5m",
 	}
 	s.env = map[string]string{"AWS_ENDPOINT_URL": c.url, "AWS_EC2_METADATA_SERVICE_ENDPOINT": c.url}
 	if f.id == "" { // not of the deployment

@@ -87,10 +87,13 @@ func (a *Admin) Handle(ctx context.Context, payload json.RawMessage) (json.RawMe
 	}
 	if err != nil {
 		failure := describe(err)
+		if _, known := commands[name]; !known {
+			name = "" // whatever was sent
+		}
 		if failure.Code == CodeUnavailable {
 			slog.ErrorContext(ctx, "command failed", slog.String("command", name), slog.Any("error", err))
-		} else {
-			slog.WarnContext(ctx, "command refused", slog.String("command", name), slog.String("code", failure.Code), slog.String("message", failure.Message))
+		} else { // without the message, which may quote the command and is answered
+			slog.WarnContext(ctx, "command refused", slog.String("command", name), slog.String("code", failure.Code))
 		}
 		return json.Marshal(struct {
 			OK      bool   `json:"ok"`

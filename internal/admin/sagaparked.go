@@ -236,7 +236,8 @@ func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
 		Message string `json:"errorMessage"`
 	}
 	_ = json.Unmarshal(out.Payload, &failure) // what cannot be read has no words
-	slog.ErrorContext(ctx, "compensation failed", slog.String("step", call.step), slog.String("type", failure.Type), slog.String("error", failure.Message))
+	// Without the message, which may quote the saga's input and is answered.
+	slog.ErrorContext(ctx, "compensation failed", slog.String("step", call.step), slog.String("type", task.CleanText(failure.Type, 64)))
 	why := withoutAWS(strings.Trim(task.CleanText(failure.Type, 64)+": "+task.CleanText(failure.Message, 400), ": "))
 	return &Error{CodeCompensation, fmt.Sprintf("%s has failed again: %s; it is still parked", call.step, cmp.Or(why, "without a reason"))}
 }

@@ -15,6 +15,7 @@ import (
 // phase; an error ends the process once, with all that is wrong in the log.
 func Run(setup func(env *Env) (handler any, err error)) {
 	slog.SetDefault(lambdacontext.NewLogger())
+	silence()
 	handler, err := setup(NewEnv(os.Getenv))
 	if err != nil {
 		slog.Error("init", slog.Any("error", err))

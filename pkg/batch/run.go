@@ -2,9 +2,11 @@ package batch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -251,8 +253,18 @@ func (c *crew) call(i int) (err error) {
 // the stack.
 func (c *crew) caught(i int, err *error) {
 	if v := recover(); v != nil {
-		stack := debug.Stack()
-		c.opts.Logger.ErrorContext(c.ctx, "handler panicked", c.work.name(i), slog.Any("panic", v), slog.String("stack", string(stack)))
-		*err = &task.PanicError{Value: v, Stack: stack}
+		panicked := &task.PanicError{Value: v, Stack: debug.Stack()}
+		c.opts.Logger.ErrorContext(c.ctx, "handler panicked", c.work.name(i), logged(panicked), slog.String("stack", string(panicked.Stack)))
+		*err = panicked
 	}
+}
+
+// logged is the attribute for an error, without the value of a panic, see
+// [task.PanicError.LogValue].
+func logged(err error) slog.Attr {
+	panicked, ok := errors.AsType[*task.PanicError](err)
+	if !ok {
+		return slog.Any("error", err)
+	}
+	return slog.String("error", strings.ReplaceAll(err.Error(), panicked.Error(), panicked.LogValue().String()))
 }

@@ -151,7 +151,7 @@ func (b *sqsBatch) reject(ctx context.Context, msg *event.SQSMessage, err error)
 	if rejectErr := b.crew.opts.Reject.Reject(ctx, msg, err); rejectErr != nil {
 		return errors.Join(err, rejectErr)
 	}
-	b.crew.opts.Logger.WarnContext(ctx, "message rejected", slog.String("message_id", msg.MessageID), slog.Any("error", err))
+	b.crew.opts.Logger.WarnContext(ctx, "message rejected", slog.String("message_id", msg.MessageID), logged(err))
 	return nil
 }
 
@@ -167,7 +167,7 @@ func (b *sqsBatch) report(ctx context.Context) {
 			msg := b.message(k)
 			b.crew.opts.Logger.WarnContext(ctx, "message failed",
 				slog.String("message_id", msg.MessageID), slog.Int("receives", max(msg.ReceiveCount, 1)),
-				slog.String("code", task.FailureOf(err).Code), slog.Any("error", err))
+				slog.String("code", task.FailureOf(err).Code), logged(err))
 		}
 	}
 	if notBegun > 0 {
@@ -184,7 +184,7 @@ func (b *sqsBatch) hide(ctx context.Context) {
 	}
 	defer func() { // it is a courtesy: the messages come back without it
 		if v := recover(); v != nil {
-			b.crew.opts.Logger.ErrorContext(ctx, "changing visibilities panicked", slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+			b.crew.opts.Logger.ErrorContext(ctx, "changing visibilities panicked", logged(&task.PanicError{Value: v}), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	var changes []Visibility

@@ -111,6 +111,9 @@ func TestSQSWithoutHooks(t *testing.T) {
 			t.Errorf("no %q in the log:\n%s", want, text)
 		}
 	}
+	if strings.Contains(text.String(), "boom") || !strings.Contains(text.String(), "panic: a value of type string") {
+		t.Errorf("the log has not the type of what a handler panicked with, or more than that:\n%s", text)
+	}
 }
 
 func TestSQSWithHooks(t *testing.T) {

@@ -150,7 +150,7 @@ func (b *streamBatch[R]) isolate(ctx context.Context, i, attempts int, cause err
 		return errors.Join(cause, err)
 	}
 	b.crew.opts.Logger.WarnContext(ctx, "record isolated", b.name(i), slog.Int("attempts", attempts),
-		slog.String("code", task.FailureOf(cause).Code), slog.Any("error", cause))
+		slog.String("code", task.FailureOf(cause).Code), logged(cause))
 	return nil
 }
 
@@ -166,7 +166,7 @@ func (b *streamBatch[R]) report(ctx context.Context, errs []error, first int) {
 			notBegun++
 		default:
 			b.crew.opts.Logger.WarnContext(ctx, "record failed", b.name(i),
-				slog.String("code", task.FailureOf(err).Code), slog.Any("error", err))
+				slog.String("code", task.FailureOf(err).Code), logged(err))
 		}
 	}
 	b.crew.opts.Logger.InfoContext(ctx, "the stream goes on from this record", b.name(first),

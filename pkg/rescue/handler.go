@@ -180,6 +180,7 @@ func (h *handler) malformed(ctx context.Context, msg *event.SQSMessage, cause er
 	if err := h.kept.PutAll(ctx, []archive.Item{newItem(groupRanges, id, meta, msg.Body, h.opts.Retention)})[0]; err != nil {
 		return err
 	}
-	h.opts.Logger.ErrorContext(ctx, "not a failure document, archived as it is", slog.String("message_id", msg.MessageID), slog.Any("error", cause))
+	// Without the cause, which may quote the message and is archived with it.
+	h.opts.Logger.ErrorContext(ctx, "not a failure document, archived as it is", slog.String("message_id", msg.MessageID), slog.String("range", id))
 	return nil
 }

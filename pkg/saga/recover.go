@@ -73,6 +73,9 @@ func (r *Recovery) Handle(ctx context.Context, event StatusChange) error {
 			return fmt.Errorf("describe execution %s: %w", d.Name, err)
 		}
 		input = aws.ToString(out.Input)
+		if d.Error == nil { // an event without the one may be without the other
+			d.Error = out.Error
+		}
 	}
 	in, ok := parseInput(input)
 	if !ok {

@@ -208,6 +208,18 @@ func TestRecoveryOfWhatWasCutOff(t *testing.T) {
 	}
 }
 
+// An event without the input may be without the error too, and then both are asked
+// for: it tells that the execution was cut off.
+func TestRecoveryAsksForTheError(t *testing.T) {
+	t.Parallel()
+	input, why := `{"task_id":"t","run":2,"input":1}`, "States.Runtime"
+	e := &engine{ended: &sfn.DescribeExecutionOutput{Input: &input, Error: &why}}
+	r := saga.NewRecovery(e, rows{"t": {Run: 2, Status: task.Canceled}}, slog.New(slog.DiscardHandler))
+	if err := r.Handle(context.Background(), change("t-2", "FAILED", "")); err != nil || len(e.started) != 1 {
+		t.Errorf("started %v, %v", e.started, err)
+	}
+}
+
 // What cannot be found out now is asked for again, and what was tried too often
 // goes where somebody is told.
 func TestRecoveryFails(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"time"
 )
 
@@ -109,6 +111,16 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// LogValue implements [slog.LogValuer]. What a handler panics with may quote
+// what it worked on, so a log shows the value's type only; of the runtime's own
+// errors, such as an index out of range, it shows the text.
+func (e *PanicError) LogValue() slog.Value {
+	if err, ok := e.Value.(runtime.Error); ok {
+		return slog.StringValue("panic: " + err.Error())
+	}
+	return slog.StringValue(fmt.Sprintf("panic: a value of type %T", e.Value))
+}
 
 const (
 	maxCode    = 64

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -124,4 +125,29 @@ func TestCleanText(t *testing.T) {
 		).Draw(t, "s")
 		checkCleanText(t, s, rapid.IntRange(-1, 50).Draw(t, "limit"))
 	})
+}
+
+// What a handler panics with may quote its input: logs show the type, and the
+// text of the runtime's own errors.
+func TestPanicErrorInLogs(t *testing.T) {
+	t.Parallel()
+	var index any
+	func() {
+		defer func() { index = recover() }()
+		_ = []int{}[len(t.Name())] // out of range
+	}()
+	for _, tt := range []struct {
+		value any
+		want  string
+	}{
+		{"hunter2", "panic: a value of type string"},
+		{errors.New("hunter2"), "panic: a value of type *errors.errorString"},
+		{index, "panic: runtime error: index out of range [20] with length 0"},
+	} {
+		var text strings.Builder
+		slog.New(slog.NewTextHandler(&text, nil)).Error("failed", slog.Any("error", &task.PanicError{Value: tt.value}))
+		if !strings.Contains(text.String(), `error="`+tt.want+`"`) {
+			t.Errorf("%v: logged %s, want %s", tt.value, text.String(), tt.want)
+		}
+	}
 }

@@ -145,19 +145,25 @@ func (r *receiver) connections() int {
 }
 
 // fakeDNS is a name server that answers every A question with the next of its
-// addresses, the last one for ever.
+// addresses, the last one for ever; with all if it has some. AAAA questions it
+// answers with six.
 type fakeDNS struct {
 	mu    sync.Mutex
 	addrs []netip.Addr
+	all   []netip.Addr
+	six   []netip.Addr
 	asked int
 }
 
-func (f *fakeDNS) next() netip.Addr {
+func (f *fakeDNS) next() []netip.Addr {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.all) > 0 || len(f.addrs) == 0 {
+		return f.all
+	}
 	a := f.addrs[min(f.asked, len(f.addrs)-1)]
 	f.asked++
-	return a
+	return []netip.Addr{a}
 }
 
 // resolver speaks to f over a pipe, in the form that DNS has on TCP (RFC 1035
@@ -188,11 +194,19 @@ func (f *fakeDNS) serve(conn net.Conn) {
 		end += 5
 		question := query[12:end]
 		answer := append([]byte{query[0], query[1], 0x84, 0, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
-		if binary.BigEndian.Uint16(question[len(question)-4:]) == 1 { // A
-			answer[7] = 1
-			addr := f.next().As4()
-			answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4)
-			answer = append(answer, addr[:]...)
+		kind := binary.BigEndian.Uint16(question[len(question)-4:])
+		var addrs []netip.Addr
+		switch kind {
+		case 1: // A
+			addrs = f.next()
+		case 28: // AAAA
+			addrs = f.six
+		}
+		for _, addr := range addrs {
+			answer[7]++
+			raw := addr.AsSlice()
+			answer = append(answer, 0xc0, 12, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(len(raw)))
+			answer = append(answer, raw...)
 		}
 		if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
 			return

@@ -125,6 +125,9 @@ func checkHost(u *url.URL) error {
 			return errors.New("has a host that is not a DNS name in ASCII (xn-- form) or an IP address")
 		}
 	}
+	if labels := "." + strings.TrimSuffix(host, ".") + "."; strings.Contains(labels, "..") {
+		return errors.New("has a host with an empty label (two dots, or one in front)")
+	}
 	if endsInNumber(host) {
 		if a, err := netip.ParseAddr(host); err != nil || !a.Is4() {
 			return errors.New("has a host that is not an IPv4 address in dotted-decimal form, and no name ends in a number")

@@ -16,14 +16,15 @@ import (
 // SecretOptions tunes a [SecretsManager]. The zero value is ready to use.
 type SecretOptions struct {
 	// TTL is for how long a value is used before it is read again; from half of
-	// it on, a delivery reads the next one while it waits for its receiver. TTL
-	// is also how long a rotation takes to reach every environment, so a new
-	// secret is given to receivers before it is put in, or the old one stays as
-	// previous. Defaults to 5 minutes.
+	// it on, a delivery reads the next one while it waits for its receiver. A
+	// value is never used beyond it while Secrets Manager answers, however long
+	// the process slept. So TTL, and the time of one delivery, is how long a
+	// rotation takes to reach every environment: until then the old secret stays
+	// as previous, and receivers go on knowing it. Defaults to 5 minutes.
 	TTL time.Duration
 	// StaleFor is for how long after its TTL a value is still used while
-	// reading a new one fails. After that deliveries fail, retryably.
-	// Defaults to 1 hour.
+	// reading a new one fails, which the log tells. After that deliveries fail,
+	// retryably. Defaults to 1 hour.
 	StaleFor time.Duration
 	// Logger gets the failures that an old value hides, never the value.
 	// Defaults to [slog.Default].
@@ -74,7 +75,7 @@ type SecretsManager struct {
 
 	mu       sync.Mutex
 	secrets  []Secret  // nil before the first success
-	fetched  time.Time // when secrets was read
+	fetched  time.Time // when the read of secrets began, which it is at least as new as
 	err      error     // of the last read, nil after a success
 	retryAt  time.Time // no read before this, after a failure
 	inflight chan struct{}
@@ -86,8 +87,10 @@ func NewSecretsManager(client SecretsManagerAPI, secretID string, opts *SecretOp
 	return &SecretsManager{client: client, secretID: secretID, opts: opts.withDefaults()}
 }
 
-// Secrets implements [SecretSource]. One caller reads a value that is too old;
-// meanwhile the others get the old one, or wait when there is none.
+// Secrets implements [SecretSource]. One caller reads when there is no value, or
+// one older than the TTL, and the others wait for it: what Lambda froze for an
+// hour must not sign once more with a secret that was dropped meanwhile. Where
+// that read fails, or somebody's did in the last seconds, all get the old value.
 func (s *SecretsManager) Secrets(ctx context.Context) ([]Secret, error) {
 	for {
 		s.mu.Lock()
@@ -106,10 +109,6 @@ func (s *SecretsManager) Secrets(ctx context.Context) ([]Secret, error) {
 			s.inflight = done
 			s.mu.Unlock()
 			return s.refresh(ctx, done)
-		}
-		if s.usable(now) {
-			defer s.mu.Unlock()
-			return s.secrets, nil
 		}
 		s.mu.Unlock()
 		select {
@@ -158,6 +157,7 @@ func (s *SecretsManager) refresh(ctx context.Context, done chan struct{}) ([]Sec
 		s.inflight = nil
 		close(done)
 	}()
+	began := wallClock()
 	secrets, err := s.fetch(ctx)
 	s.mu.Lock()
 	now := wallClock()
@@ -169,7 +169,7 @@ func (s *SecretsManager) refresh(ctx context.Context, done chan struct{}) ([]Sec
 	}
 	s.err = err
 	if err == nil {
-		s.secrets, s.fetched, s.retryAt = secrets, now, time.Time{}
+		s.secrets, s.fetched, s.retryAt = secrets, began, time.Time{}
 		s.mu.Unlock()
 		return secrets, nil
 	}

@@ -134,16 +134,53 @@ func TestSecretsReadOnce(t *testing.T) {
 			t.Errorf("refresh: %v, %d calls", d, api.count())
 		}
 
-		// While one refreshes, the others are not held up.
-		time.Sleep(5 * time.Minute)
+		// Read ahead of time, nobody is held up.
+		time.Sleep(3 * time.Minute)
 		var wg sync.WaitGroup
-		wg.Go(func() { s.Secrets(t.Context()) })
+		wg.Go(func() { s.Refresh(t.Context()) })
 		synctest.Wait()
 		start := time.Now()
 		if _, err := s.Secrets(t.Context()); err != nil || time.Since(start) != 0 {
 			t.Errorf("waited %v for a refresh: %v", time.Since(start), err)
 		}
 		wg.Wait()
+	})
+}
+
+// What slept through a rotation signs nothing with what it still knows, in none
+// of the deliveries that it begins at once.
+func TestSecretsAfterASleep(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		api := &fakeSecrets{}
+		api.set(document(previousKey, ""), nil)
+		s := NewSecretsManager(api, "hooks", nil)
+		keys(t, s)
+		time.Sleep(30 * time.Minute)
+		api.set(document(currentKey, ""), nil)
+		api.delay = time.Second
+		var wg sync.WaitGroup
+		for range 10 {
+			wg.Go(func() {
+				if got, err := s.Secrets(t.Context()); err != nil || len(got) != 1 || string(got[0].key()[:3]) != "cur" {
+					t.Errorf("it signs with %d secrets, the first not the new one: %v", len(got), err)
+				}
+			})
+		}
+		wg.Wait()
+		if api.count() != 2 {
+			t.Errorf("%d reads", api.count())
+		}
+		// The age of a value counts from when it was asked for: the answer may
+		// have waited while the next one was put in.
+		time.Sleep(5*time.Minute - time.Second - time.Nanosecond)
+		if keys(t, s); api.count() != 2 {
+			t.Error("read before the TTL was over")
+		}
+		time.Sleep(time.Nanosecond)
+		if keys(t, s); api.count() != 3 {
+			t.Error("not read when the TTL was over")
+		}
 	})
 }
 

@@ -148,6 +148,11 @@ func TestOutcome(t *testing.T) {
 				if begun != tt.begun {
 					t.Errorf("the handler began %d times, want %d", begun, tt.begun)
 				}
+				for _, quoted := range []string{"disco", "typo"} { // what a panic says, and an input that does not fit
+					if strings.Contains(p.log.String(), quoted) {
+						t.Errorf("%q is in the log:\n%s", quoted, p.log.String())
+					}
+				}
 				if tt.inLetter == "" {
 					p.holds(nil)
 					return

@@ -134,11 +134,11 @@ func (s *shift) logVerdict(ctx context.Context, v *verdict) {
 		s.log.WarnContext(ctx, "lease lost: a newer worker owns the task", attrs...)
 	case v.step == bury || v.begun && (v.step == retry || v.step == fail):
 		f := v.failure()
-		if f.Code == task.CodeInvalidInput {
-			f.Message = "" // quotes the input
+		if f.Code == task.CodeInvalidInput || f.Code == task.CodePanic {
+			f.Message = "" // quotes the input, or may
 		}
 		attrs = append(attrs, slog.Int("attempt", v.attempts()), slog.String("code", f.Code),
-			slog.String("message", f.Message), slog.Bool("retryable", f.Retryable))
+			slog.String("error", f.Message), slog.Bool("retryable", f.Retryable))
 		if v.step != retry {
 			attrs = append(attrs, slog.String("fingerprint", v.record.Fingerprint))
 		}
