@@ -13,15 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+
+	"github.com/spillway-go/spillway/integration/probe"
 )
 
 // The suite proves something about the functions' roles only if the endpoint
 // refuses what a role does not allow: status may not send messages.
 func TestRolesAreEnforced(t *testing.T) {
 	t.Parallel()
-	if !stack.auth {
-		t.Skip("the endpoint does not enforce the policies of roles")
-	}
+	needs(t, probe.ExecutionRole)
 	fn, err := stack.lambdas.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String(stack.out["StatusFunctionName"])})
 	if err != nil {
 		t.Fatal(err)

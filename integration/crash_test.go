@@ -30,6 +30,7 @@ import (
 // neighbours, claimed with it, keep their attempts.
 func TestKilledWorker(t *testing.T) {
 	r := newReceiver(t)
+	setVisibility(t, soon)
 	resume := pauseWorker(t)
 	// Two run at once: the first to be held is killed, with all nine others claimed.
 	tasks, messages := held(t, append([]string{r.URL + "/hold-once"}, repeat(9, r.URL+"/slow/1500ms")...)...)

@@ -14,6 +14,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/spillway-go/spillway/integration/probe"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
@@ -429,7 +430,7 @@ func TestNativeReplay(t *testing.T) {
 	id := deadLetters(t, r, 1)[0]
 	r.let()
 	a := admin(t, "dlq.replay", fields{"queue": "tasks", "native": true})
-	if !hasMoveTasks(t) {
+	if !has(t, probe.MoveTasks) {
 		if a.OK || a.Code != "unsupported" || !strings.Contains(a.Message, "StartMessageMoveTask") {
 			t.Errorf("an endpoint without move tasks: %+v", a)
 		}
@@ -447,13 +448,4 @@ func TestNativeReplay(t *testing.T) {
 	if n := len(r.deliveriesOf(id, 2)); n != 1 {
 		t.Errorf("delivered %d times", n)
 	}
-}
-
-// hasMoveTasks asks the endpoint itself.
-func hasMoveTasks(t *testing.T) bool {
-	t.Helper()
-	out, err := stack.queues.ListMessageMoveTasks(t.Context(), &sqs.ListMessageMoveTasksInput{
-		SourceArn: aws.String("arn:aws:sqs:us-east-1:000000000000:" + queueName(stack.out["DeadLetterQueueUrl"])),
-	}, func(o *sqs.Options) { o.RetryMaxAttempts = 1 })
-	return err == nil && out != nil
 }

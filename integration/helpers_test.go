@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -24,15 +25,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
 // patience bounds every wait of the suite.
 const patience = 3 * time.Minute
 
-// webhook is the input of a webhook.deliver task.
+// webhook is the input of a webhook.deliver task. What it says shows if any
+// log has inputs.
 func webhook(url string) map[string]any {
-	return map[string]any{"url": url, "event": "test", "payload": map[string]any{"n": 1}}
+	return map[string]any{"url": url, "event": "test", "payload": map[string]any{"n": 1, "note": canary}}
 }
 
 // submit hands a webhook.deliver task in.
@@ -349,12 +352,12 @@ func quiet(queueURL string) func() error {
 // roundTrip signs a request and sends it.
 func roundTrip(t *testing.T, req *http.Request, service string, body []byte) (status int, header http.Header, answer string) {
 	t.Helper()
-	creds, err := stack.cfg.Credentials.Retrieve(t.Context())
+	creds, err := stack.cfg.Credentials.Retrieve(req.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(t.Context(), creds, req, hex.EncodeToString(sum[:]), service, stack.cfg.Region, time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(req.Context(), creds, req, hex.EncodeToString(sum[:]), service, stack.cfg.Region, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := http.DefaultClient.Do(req)
@@ -367,4 +370,26 @@ func roundTrip(t *testing.T, req *http.Request, service string, body []byte) (st
 		t.Fatal(err)
 	}
 	return resp.StatusCode, resp.Header, string(raw)
+}
+
+// deployAnother deploys the functions once more, with other parameters than
+// the suite's stack, until the end of the test.
+func deployAnother(t *testing.T, params map[string]string) (out map[string]string) {
+	t.Helper()
+	checkout, err := localaws.Open(&localaws.Options{BuildDir: buildDir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint, name := aws.ToString(stack.cfg.BaseEndpoint), "spillway-it-"+strconv.FormatInt(time.Now().UnixNano(), 36)
+	all := parameters()
+	maps.Copy(all, params)
+	t.Cleanup(func() {
+		if err := checkout.Delete(context.WithoutCancel(t.Context()), endpoint, name); err != nil {
+			t.Error(err)
+		}
+	})
+	if out, err = checkout.Deploy(t.Context(), endpoint, name, all); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

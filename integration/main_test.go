@@ -45,6 +45,9 @@ var stack struct {
 	secrets  *secretsmanager.Client
 }
 
+// buildDir takes the functions, which are built once for all stacks.
+const buildDir = ".aws-sam/integration"
+
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code, err := run(ctx, m)
@@ -57,7 +60,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(ctx context.Context, m *testing.M) (code int, err error) {
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: ".aws-sam/integration"})
+	checkout, err := localaws.Open(&localaws.Options{BuildDir: buildDir})
 	if err != nil {
 		return 0, err
 	}
@@ -79,13 +82,24 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 	}
 	if stack.external {
 		defer func() { err = errors.Join(err, checkout.Delete(context.WithoutCancel(ctx), endpoint, name)) }()
+	}
+	if err := checkFallbacks(ctx, name); err != nil {
+		return 0, err
+	}
+	stopProbing, err := startProbing(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, stopProbing()) }()
+	if stack.external {
 		if err := redirectFunctions(ctx); err != nil {
 			return 0, err
 		}
 	}
 	done := context.AfterFunc(ctx, func() { _ = stopAWS(); os.Exit(130) })
 	defer done()
-	return m.Run(), nil
+	code = m.Run()
+	return code, errors.Join(checkSkips(), auditLogs(ctx))
 }
 
 // parameters of the stack under test.

@@ -23,6 +23,7 @@ import (
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/spillway-go/spillway/integration/probe"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/rescue"
@@ -141,7 +142,7 @@ func (s *rescuing) testCrash(t *testing.T) {
 	if crashed == nil || crashed.ArchivedBy != rescue.ByRange || crashed.StreamARN != arn || crashed.ShardID == "" || crashed.Error.Code == "" {
 		t.Fatalf("archived as %+v", records)
 	}
-	if stack.external { // it bisects
+	if has(t, probe.StreamBisect) {
 		if len(records) != 1 {
 			t.Errorf("%d records are archived, of which one crashes", len(records))
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/spillway-go/spillway/integration/probe"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
@@ -248,9 +249,7 @@ func TestList(t *testing.T) {
 
 func TestUnsigned(t *testing.T) {
 	t.Parallel()
-	if stack.external {
-		t.Skip("the endpoint does not enforce IAM authorisation")
-	}
+	needs(t, probe.UnsignedRefused)
 	resp, err := http.Get(stack.out["ApiUrl"] + "/tasks")
 	if err != nil {
 		t.Fatal(err)

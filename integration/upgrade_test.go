@@ -36,9 +36,6 @@ import (
 // where AWS lets it finish; every task comes to its planned end all the same.
 // Messages of a version that no worker knows yet outlast all of it.
 func TestUpgradeUnderLoad(t *testing.T) {
-	if stack.external {
-		t.Skip("the functions of an external endpoint were pointed at the proxy after their deployment, which another one may undo")
-	}
 	const inFlight = 1000
 	// A build tag that no file asks for makes other binaries of the same source,
 	// and they say so in their build information.
@@ -51,9 +48,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newPacedReceiver(t)
-	// What a killed worker held comes back sooner than after the usual minute,
-	// but not before its lease has ended.
-	setVisibility(t, workerTimeout+2*time.Second)
+	setVisibility(t, soon)
 	resume := pauseWorker(t)
 
 	load := upgradeLoad{receiver: r, want: map[string]client.Status{}, tries: map[string]int{}}
@@ -300,7 +295,13 @@ func codeOf(t *testing.T) map[string]string {
 	return sums
 }
 
-// setVisibility changes the visibility timeout of both queues for a test.
+// soon is a visibility timeout after which what a killed or failed worker held
+// comes back sooner than after the usual minute, but not before its lease has
+// ended.
+const soon = workerTimeout + 2*time.Second
+
+// setVisibility changes the visibility timeout of both queues for a test, which
+// must not be parallel.
 func setVisibility(t *testing.T, d time.Duration) {
 	t.Helper()
 	usual := visibilityTimeout(t) // the same for both

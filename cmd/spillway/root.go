@@ -54,7 +54,7 @@ that was waited for, or replayed, ended other than succeeded, 130 interrupted.`,
 	o := &operator{app: a}
 	root.AddCommand(a.submitCommand(), a.getCommand(), a.listCommand(), a.cancelCommand(),
 		o.taskCommand(), o.dlqCommand(), o.streamCommand(), o.sagaCommand(), o.chaosCommand(),
-		a.demoCommand(), a.doctorCommand(), a.versionCommand())
+		a.demoCommand(), a.doctorCommand(), a.probeCommand(), a.versionCommand())
 	return root
 }
 

@@ -88,7 +88,8 @@ func (c *Checkout) Deploy(ctx context.Context, endpoint, stackName string, param
 	maps.Copy(all, params)
 	args := []string{
 		"deploy", "--template-file", filepath.Join(c.buildDir, "template.yaml"), "--stack-name", stackName,
-		"--resolve-s3", "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+		// A folder of its own, because `sam delete` deletes what was uploaded, which another stack may need.
+		"--resolve-s3", "--s3-prefix", stackName, "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
 		"--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides",
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
