@@ -86,37 +86,65 @@ cover: go-ready ## unit tests, with a report of the lines they reach
 	@go tool cover -func=coverage.out | tail -n 1
 
 ##@ Build and deploy
-.PHONY: build deploy
+.PHONY: build deploy deploy-localstack deploy-staging deploy-production
 build: .venv go-ready bin/spillway ## build the functions and the command line
 	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build
 
-deploy: .venv go-ready bin/spillway ## deploy to an AWS account: make deploy STAGE=staging
+deploy: ## deploy to a stage: make deploy STAGE=local, localstack, staging or production [ARGS=…]
 	@case "$(STAGE)" in \
-	  staging | production) ;; \
-	  *) echo "say where to: make deploy STAGE=staging, or STAGE=production" >&2; exit 2 ;; \
+	  local | localstack | staging | production) ;; \
+	  *) echo "say where to: make deploy STAGE=local, localstack, staging or production" >&2; exit 2 ;; \
 	esac
-	@case "$$AWS_ENDPOINT_URL" in \
-	  "") ;; \
+	@case "$(STAGE),$$LOCALSTACK_ENDPOINT" in \
+	  localstack,) echo "set LOCALSTACK_ENDPOINT to the URL of a LocalStack that runs, such as http://127.0.0.1:4566" >&2; exit 2 ;; \
+	esac
+	@case "$(STAGE),$$AWS_ENDPOINT_URL" in \
+	  local* | *,) ;; \
 	  *) echo "AWS_ENDPOINT_URL is $$AWS_ENDPOINT_URL, which is no AWS account: unset it to deploy to one" >&2; exit 2 ;; \
 	esac
-	@test -n "$$AWS_REGION$$AWS_DEFAULT_REGION$$AWS_PROFILE" || grep -qs region "$${AWS_CONFIG_FILE:-$$HOME/.aws/config}" || \
-	  { echo "no AWS region: set AWS_REGION, or run aws configure" >&2; exit 2; }
-	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build --config-env $(STAGE)
-	@$(SAM) deploy --config-env $(STAGE)
+	@case "$(STAGE)" in local*) ;; *) \
+	  test -n "$$AWS_REGION$$AWS_DEFAULT_REGION$$AWS_PROFILE" || grep -qs region "$${AWS_CONFIG_FILE:-$$HOME/.aws/config}" || \
+	  { echo "no AWS region: set AWS_REGION, or run aws configure" >&2; exit 2; } ;; \
+	esac
+	@$(MAKE) deploy-$(STAGE)
+
+deploy-staging deploy-production: deploy-%: .venv go-ready bin/spillway
+	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build --config-env $*
+	@$(SAM) deploy --config-env $* $(ARGS)
+
+# SAM takes the parameters either of samconfig.toml or of its command line, hence both here: the section's, and the two
+# that depend on the machine. A person's own AWS settings have no say, as in internal/localaws.
+deploy-localstack: .venv go-ready bin/spillway
+	@$(STEP) "building the functions" env $(FUNCTION_BUILD) $(SAM) build --config-env localstack --parameter-overrides Architecture=$(ARCHITECTURE)
+	@env -u AWS_PROFILE -u AWS_SESSION_TOKEN AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null \
+	  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_ENDPOINT_URL="$$LOCALSTACK_ENDPOINT" SAM_CLI_POLL_DELAY=1 \
+	  NO_PROXY="$${NO_PROXY:+$$NO_PROXY,}127.0.0.1,localhost" no_proxy="$${no_proxy:+$$no_proxy,}127.0.0.1,localhost" \
+	  $(SAM) deploy --config-env localstack $(ARGS) --parameter-overrides EndpointUrl="$${LOCALSTACK_ENDPOINT%/}" Architecture=$(ARCHITECTURE) \
+	  $$(sed -n '/^\[localstack\.deploy/,/^\[/s/^parameter_overrides = "\(.*\)"$$/\1/p' samconfig.toml)
+ARCHITECTURE = $$(uname -m | sed s/aarch64/arm64/)
 
 ##@ Keep it tidy
-.PHONY: lint fmt golden tidy validate vuln lock check clean
-lint: validate go-ready ## golangci-lint with gofumpt, the template, tidy modules
+.PHONY: lint fmt golden docs tidy validate vuln lock check clean
+lint: validate go-ready ## golangci-lint with gofumpt, the template and workflow, tidy modules, known vulnerabilities
 	@echo "golangci-lint (its first build takes a few minutes)"
 	@$(TOOL) golangci-lint run
+	@$(TOOL) actionlint .github/workflows/*.yml
 	@go mod tidy -diff
 	@cd tools && go mod tidy -diff
+	@if timeout 5 .venv/bin/python -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1])' $(VULNDB)/index/db.json 2>/dev/null; then \
+	  $(MAKE) vuln; \
+	else \
+	  echo "govulncheck: skipped, its database $(VULNDB) did not answer within 5 s"; \
+	fi
 
 fmt: go-ready ## format the Go code
 	@$(TOOL) golangci-lint fmt
 
 golden: go-ready ## write the state machine, its picture and other golden files again
 	@go test ./infra ./pkg/saga -args -update
+
+docs: go-ready ## render again the documents that are made of the template and the code
+	@go test ./docs -run 'TestConfiguration|TestResources|TestStates' -args -update
 
 tidy: go-ready ## tidy the modules
 	@go mod tidy
@@ -131,8 +159,10 @@ validate: .venv go-ready ## check the template, and state machines, those of ran
 	go test -count=1 -run "TestEveryDefinitionVerifies|Mutants" ./pkg/saga -rapid.checks=30 -dump "$$machines" >/dev/null && \
 	.venv/bin/python tools/asl infra/asl/*.json pkg/saga/testdata/*.asl.json "$$machines"/*
 
+VULNDB ?= https://vuln.go.dev
 vuln: go-ready ## look for known vulnerabilities in what is called; needs the internet
-	@$(TOOL) govulncheck ./...
+	@echo "govulncheck"
+	@$(TOOL) govulncheck -db $(VULNDB) ./...
 
 lock: .venv ## resolve requirements.in into requirements.txt again
 	@.venv/bin/python -m venv .venv/lock && .venv/lock/bin/pip install --quiet uv==$(UV)

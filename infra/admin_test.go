@@ -139,7 +139,7 @@ func TestControlTable(t *testing.T) {
 		},
 		"TimeToLiveSpecification":          map[string]any{"AttributeName": "expires_at", "Enabled": true},
 		"PointInTimeRecoverySpecification": map[string]any{"PointInTimeRecoveryEnabled": true},
-		"SSESpecification":                 map[string]any{"SSEEnabled": true},
+		"SSESpecification":                 tableEncryption,
 	}
 	if diff := cmp.Diff(want, tmpl.Resources["ControlTable"].Properties); diff != "" {
 		t.Errorf("the control table (-want +got):\n%s", diff)
@@ -165,7 +165,10 @@ func TestArchiveBucket(t *testing.T) {
 	}
 	want := map[string]any{
 		"BucketEncryption": map[string]any{"ServerSideEncryptionConfiguration": []any{
-			map[string]any{"ServerSideEncryptionByDefault": map[string]any{"SSEAlgorithm": "AES256"}},
+			map[string]any{
+				"ServerSideEncryptionByDefault": map[string]any{"SSEAlgorithm": []any{"OwnKey", "aws:kms", "AES256"}, "KMSMasterKeyID": ifOwnKey},
+				"BucketKeyEnabled":              []any{"OwnKey", true, "AWS::NoValue"},
+			},
 		}},
 		"PublicAccessBlockConfiguration": map[string]any{
 			"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true,

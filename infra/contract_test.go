@@ -38,6 +38,7 @@ func TestParameters(t *testing.T) {
 		"ApiKeys":                    {AllowedValues: []string{"", "required"}},
 		"CallerRateLimit":            {Default: "100", MaxValue: "1000000"},
 		"CallerBurstLimit":           {Default: "200", MaxValue: "1000000"},
+		"EncryptionKeyArn":           {},
 		"AlarmTopicArn":              {},
 		"ChaosEnabled":               {Default: "false", AllowedValues: yesNo},
 	}

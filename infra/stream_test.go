@@ -154,13 +154,13 @@ func TestStreamRoles(t *testing.T) {
 	}
 }
 
-// allowed is what a role may do on AWS beside logs and traces.
+// allowed is what a role may do on AWS beside logs and traces, and beside what TestOwnKeyOfRoles is about.
 func allowed(t *testing.T, tmpl template, role string) []string {
 	t.Helper()
 	var all []string
 	for _, s := range statements(t, tmpl, role) {
 		for _, action := range s.actions {
-			if strings.HasPrefix(action, "logs:") || strings.HasPrefix(action, "xray:") {
+			if strings.HasPrefix(action, "logs:") || strings.HasPrefix(action, "xray:") || strings.HasPrefix(action, "kms:") {
 				continue
 			}
 			for _, resource := range s.resources {
@@ -195,8 +195,8 @@ func statements(t *testing.T, tmpl template, role string) []statement {
 	for _, document := range documents {
 		for _, s := range at(t, document, "Statement").([]any) {
 			if choice, ok := s.([]any); ok { // !If
-				// Faults are off, and counted all the same: what a role might get.
-				if len(choice) != 3 || choice[0] != "OnAws" && choice[0] != "Chaos" {
+				// Faults are off, and there is no own key; both are counted all the same: what a role might get.
+				if len(choice) != 3 || choice[0] != "OnAws" && choice[0] != "Chaos" && choice[0] != "OwnKey" {
 					t.Fatalf("a choice of which this test knows nothing: %v", choice)
 				}
 				if s = choice[1]; s == "AWS::NoValue" {

@@ -198,7 +198,7 @@ func TestTasksTable(t *testing.T) {
 		"StreamSpecification":              map[string]any{"StreamViewType": "NEW_AND_OLD_IMAGES"},
 		"TimeToLiveSpecification":          map[string]any{"AttributeName": "expires_at", "Enabled": true},
 		"PointInTimeRecoverySpecification": map[string]any{"PointInTimeRecoveryEnabled": true},
-		"SSESpecification":                 map[string]any{"SSEEnabled": true},
+		"SSESpecification":                 tableEncryption,
 	}
 	if diff := cmp.Diff(want, tmpl.Resources["TasksTable"].Properties); diff != "" {
 		t.Errorf("the tasks table (-want +got):\n%s", diff)
@@ -278,9 +278,6 @@ func TestQueues(t *testing.T) {
 		if got := at(t, queue.Properties, "MessageRetentionPeriod"); got != days[name]*24*60*60 {
 			t.Errorf("%s keeps messages for %v s, want %d days", name, got, days[name])
 		}
-		if at(t, queue.Properties, "SqsManagedSseEnabled") != true {
-			t.Errorf("%s is not encrypted", name)
-		}
 		tlsOnly := "QueuesTlsOnly"
 		if name == "SagaFailuresQueue" {
 			tlsOnly = "SagaFailuresPolicy"
@@ -336,7 +333,7 @@ func TestFunctionsAreApart(t *testing.T) {
 			t.Errorf("%s: got log group %v, want %s", name, got, want)
 		}
 		logs := tmpl.Resources[short+"Logs"]
-		want := map[string]any{"LogGroupName": "/spillway/${AWS::StackName}/" + strings.ToLower(short), "RetentionInDays": "LogRetentionDays"}
+		want := map[string]any{"LogGroupName": "/spillway/${AWS::StackName}/" + strings.ToLower(short), "RetentionInDays": "LogRetentionDays", "KmsKeyId": ifOwnKey}
 		if diff := cmp.Diff(want, logs.Properties); diff != "" || logs.Type != "AWS::Logs::LogGroup" {
 			t.Errorf("log group of %s, a %s (-want +got):\n%s", name, logs.Type, diff)
 		}
@@ -403,7 +400,7 @@ func TestTripRoles(t *testing.T) {
 			"dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
 		},
 		"RecoverRole": {
-			"dynamodb:GetItem on TasksTable.Arn", "sqs:SendMessage on SagaFailuresQueue.Arn", "states:DescribeExecution on " + tripExecutions,
+			"dynamodb:GetItem on TasksTable.Arn", "dynamodb:UpdateItem on TasksTable.Arn", "sqs:SendMessage on SagaFailuresQueue.Arn", "states:DescribeExecution on " + tripExecutions,
 			"states:StartExecution on TripSaga",
 		},
 	}
