@@ -54,7 +54,8 @@ func TestEncryption(t *testing.T) {
 	about := []string{
 		"SSESpecification", "SqsManagedSseEnabled", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "BucketEncryption", "KmsKeyId", "KmsKeyArn", "EncryptionConfiguration",
 	}
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		withKey := 0
 		if cmp.Equal(s.resources["WebhookSecret"].properties["KmsKeyId"], any(ownKey)) {
 			withKey = 1
@@ -91,7 +92,8 @@ func TestEncryption(t *testing.T) {
 // What lies in the bucket is nobody's but the account's.
 func TestBucketIsPrivate(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		for _, id := range s.ofType("AWS::S3::Bucket") {
 			p := s.resources[id].properties
 			block := map[string]any{"BlockPublicAcls": true, "BlockPublicPolicy": true, "IgnorePublicAcls": true, "RestrictPublicBuckets": true}

@@ -180,7 +180,8 @@ func (s *stack) knows(t *testing.T, function string) []string {
 // the code can call is granted.
 func TestGrantedIsUsed(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		roles := map[string][]string{}
 		for _, function := range s.ofType("AWS::Lambda::Function") {
 			for _, role := range s.namesIn(s.resources[function].properties["Role"]) {
@@ -264,7 +265,8 @@ func TestMachineRole(t *testing.T) {
 		"sqs:sendMessage":     {"QueueUrl", "sqs:SendMessage"},
 		"lambda:invoke":       {"FunctionName", "lambda:InvokeFunction"},
 	}
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		machine := s.resources["TripSaga"].properties
 		substitutions := at(t, machine, "DefinitionSubstitutions").(map[string]any)
 		want := map[string]bool{}
@@ -333,7 +335,8 @@ func TestOwnKeyOfRoles(t *testing.T) {
 	decrypts := regexp.MustCompile(`^(dynamodb:(\w*Item\w*|Query|Scan|PartiQL\w+|GetRecords)|sqs:(Send|Receive)Message|s3:GetObject|` +
 		`secretsmanager:GetSecretValue|states:(DescribeExecution|DescribeStateMachine|GetExecutionHistory))$`)
 	generates := regexp.MustCompile(`^(sqs:SendMessage|s3:PutObject)$`)
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		own := s.resources["WebhookSecret"].properties["KmsKeyId"] != nil
 		for _, role := range s.ofType("AWS::IAM::Role") {
 			want := map[string]map[string]bool{} // services of an action

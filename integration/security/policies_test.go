@@ -71,7 +71,8 @@ func (s *stack) ofResources(t *testing.T) []statement {
 // Nothing that gives access is there but what the tests of this package look at.
 func TestNoOtherPolicies(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		for id, r := range s.resources {
 			switch r.kind {
 			case "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::User", "AWS::IAM::UserPolicy", "AWS::IAM::Group", "AWS::IAM::GroupPolicy",
@@ -118,7 +119,8 @@ var open = map[string]string{
 // where AWS has no resources, and nowhere else.
 func TestRolesAllowSingleActions(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		free := map[string]bool{}
 		patterns := map[string]bool{}
 		for _, role := range s.ofType("AWS::IAM::Role") {
@@ -193,10 +195,11 @@ func TestTrust(t *testing.T) {
 		"StringEquals": map[string]any{"aws:SourceAccount": "${AWS::AccountId}"},
 		"ArnLike":      map[string]any{"aws:SourceArn": "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine:*"},
 	}
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		users := map[string][]string{} // the services that use a role
 		for id, r := range s.resources {
-			service, property := "", ""
+			var service, property string
 			switch r.kind {
 			case "AWS::Lambda::Function":
 				service, property = "lambda.amazonaws.com", "Role"
@@ -235,7 +238,8 @@ func TestTrust(t *testing.T) {
 // policy of its own. None speaks to them without TLS.
 func TestResourcePolicies(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		var allowed []map[string]any
 		for _, st := range s.ofResources(t) {
 			wantFields(t, st, "Sid", "Effect", "Principal", "Action", "Resource", "Condition")
@@ -296,7 +300,8 @@ func deniesPlain(t *testing.T, s *stack, policy, name string) bool {
 // cannot refer to queues that refer to it.
 func TestRedrive(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		sources := map[string][]string{} // the queues that redrive to one
 		for _, id := range s.ofType("AWS::SQS::Queue") {
 			if target, ok := look(s.resources[id].properties, "RedrivePolicy", "deadLetterTargetArn"); ok {

@@ -35,7 +35,8 @@ func TestApi(t *testing.T) {
 		"post /tasks": "SubmitFunction", "get /tasks": "StatusFunction",
 		"get /tasks/{id}": "StatusFunction", "delete /tasks/{id}": "CancelFunction",
 	}
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		apis := s.ofType("AWS::ApiGateway::RestApi")
 		if !cmp.Equal(apis, []string{"Api"}) {
 			t.Fatalf("APIs %v, and the tests know one", apis)
@@ -96,7 +97,8 @@ func TestPermissions(t *testing.T) {
 			"arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:Api/*/GET/tasks/*",
 		"CancelFunction for apigateway.amazonaws.com": "arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:Api/*/DELETE/tasks/*",
 	}
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		got := map[string][]string{}
 		for _, id := range s.ofType("AWS::Lambda::Permission") {
 			p := s.resources[id].properties
@@ -125,7 +127,8 @@ func TestPermissions(t *testing.T) {
 // roles speak of it, and only its own may call it.
 func TestAdminStandsAlone(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		var speak []string
 		for id, r := range s.resources {
 			if slices.Contains(s.namesIn(r.properties), "AdminFunction") {
@@ -151,7 +154,8 @@ func TestNoSecretsInSettings(t *testing.T) {
 	about := map[string]string{ // settings whose names sound like a secret, and what they are
 		"WEBHOOK_SECRET_ARN": "WebhookSecret.Id", "WEBHOOK_SECRET_TTL": "300s", "ALLOW_PRIVATE_WEBHOOK_TARGETS": "false",
 	}
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		for _, id := range s.ofType("AWS::Lambda::Function") {
 			for name, value := range at(t, s.resources[id].properties, "Environment", "Variables").(map[string]any) {
 				text, _ := value.(string)
@@ -178,7 +182,8 @@ func TestNoSecretsInSettings(t *testing.T) {
 // make and keep for ever; every log group forgets.
 func TestLogs(t *testing.T) {
 	t.Parallel()
-	forStages(t, func(t *testing.T, s *stack) {
+	forStages(t, func(in stage) {
+		t, s := in.t, in.stack
 		used := map[string]bool{}
 		for _, id := range s.ofType("AWS::Lambda::Function") {
 			group := at(t, s.resources[id].properties, "LoggingConfig", "LogGroup").(string)

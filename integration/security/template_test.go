@@ -27,13 +27,19 @@ var stages = map[string]map[string]string{
 	"all":      {"ChaosEnabled": "true", "EncryptionKeyArn": ownKey, "ApiKeys": "required", "StatusConcurrency": "100"},
 }
 
+// stage is a test of one of stages.
+type stage struct {
+	t     *testing.T
+	stack *stack
+}
+
 // forStages runs a test for each stage.
-func forStages(t *testing.T, test func(*testing.T, *stack)) {
+func forStages(t *testing.T, test func(stage)) {
 	t.Helper()
 	for name := range stages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, packaged(t, name))
+			test(stage{t, packaged(t, name)})
 		})
 	}
 }
