@@ -59,11 +59,11 @@ fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=Fuzz
 integration: .venv go-ready ## the black-box suite on a local AWS that it starts and stops itself
 	@$(SUITE)
 
-test-auth: PACKAGES = ./integration
+test-auth: PACKAGES = ./integration ./integration/probe
 test-auth: .venv go-ready ## the same, with every role's IAM policy enforced
 	@SPILLWAY_TEST_AUTH=true $(SUITE)
 
-test-localstack: PACKAGES = ./integration ./integration/model
+test-localstack: PACKAGES = ./integration ./integration/model ./integration/probe
 test-localstack: .venv go-ready ## the same, on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT
 	@tools/localstack sh -c 'SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT exec "$$@"' - $(SUITE)
 
@@ -141,7 +141,7 @@ fmt: go-ready ## format the Go code
 	@$(TOOL) golangci-lint fmt
 
 golden: go-ready ## write the state machine, its picture and other golden files again
-	@go test ./infra ./pkg/saga -args -update
+	@go test ./infra ./pkg/saga ./integration/probe -args -update
 
 docs: go-ready ## render again the documents that are made of the template and the code
 	@go test ./docs -run 'TestConfiguration|TestResources|TestStates' -args -update

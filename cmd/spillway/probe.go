@@ -30,7 +30,7 @@ func (a *app) probeCommand() *cobra.Command {
 
 No stack is needed: each feature is tried with small resources of its own, whose
 names begin with spillway-probe-, and which are removed in the end, also after
-Ctrl-C. It takes one or two minutes. Building the Lambda function that features are
+Ctrl-C (once). It takes one or two minutes. Building the Lambda function that features are
 tried with takes Go.
 
 Exits 0 whatever the endpoint lacks, and 1 if something could not be tried.`,
@@ -149,12 +149,15 @@ func (a *app) probe(ctx context.Context, p *probe.Prober, features []probe.Featu
 	}
 	view := a.newProbeView(len(ids))
 	results, err := p.All(ctx, ids, view.progress)
-	view.say("removing what was made")
+	view.say("removing what was made (another Ctrl-C leaves it there)")
 	// Also when interrupted, and then in the time that it takes.
 	closeErr := p.Close(context.WithoutCancel(ctx))
 	view.end()
 	if ctx.Err() != nil {
-		return errors.Join(ctx.Err(), closeErr)
+		if closeErr != nil { // of which an interruption tells nothing
+			view.say(clean(closeErr.Error()))
+		}
+		return ctx.Err()
 	}
 	for i, r := range results {
 		f := features[i]

@@ -32,7 +32,7 @@ var machineFeatures = []Feature{
 	},
 	{
 		ThrottledTask, "Step Functions", "throttled functions", "the error is Lambda.TooManyRequestsException",
-		lambdaGuide + "with-step-functions.html", tryThrottledTask,
+		statesGuide + "sfn-best-practices.html", tryThrottledTask,
 	},
 	{
 		ExecutionRedrive, "Step Functions", "redrive of executions", "one that failed goes on from where it failed",
