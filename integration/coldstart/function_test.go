@@ -301,7 +301,7 @@ func (s *stage) step(name string) []byte {
 func (s *stage) book() []byte {
 	s.Helper()
 	stock := trip.NewStock(s.booked, reservationsTable)
-	if err := stock.Put(s.Context(), []trip.Item{{ID: "hotel-1", Available: 10}}); err != nil {
+	if err := stock.Put(s.Context(), []trip.Item{{ID: "hotel-grand", Available: 10}}); err != nil {
 		s.Fatal(err)
 	}
 	return s.step("bookhotel")
