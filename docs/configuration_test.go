@@ -3,8 +3,6 @@ package docs_test
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,15 +33,7 @@ func TestConfiguration(t *testing.T) {
 	if strings.Contains(rendered, "|  |") || strings.Contains(rendered, "--- |\n\n") {
 		t.Errorf("a cell or a table is empty:\n%s", rendered)
 	}
-	if *update {
-		if err := os.WriteFile(filepath.Join(root, name), []byte(rendered), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if read(t, name) != rendered {
-		t.Errorf("%s is not what the template says: go test ./docs -run TestConfiguration -update", name)
-	}
+	isRendered(t, name, rendered)
 }
 
 // document is template.yaml with its order and its intrinsic functions.

@@ -2,8 +2,6 @@ package docs_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,16 +65,7 @@ func TestResources(t *testing.T) {
 	if !found || !closed {
 		t.Fatalf("%s has no place for the table", name)
 	}
-	rendered := before + begin + resourceTable(t, loadTemplate(t)) + end + after
-	if *update {
-		if err := os.WriteFile(filepath.Join(root, name), []byte(rendered), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if rendered != text {
-		t.Errorf("%s is not what the template has: go test ./docs -run TestResources -update", name)
-	}
+	isRendered(t, name, before+begin+resourceTable(t, loadTemplate(t))+end+after)
 }
 
 func resourceTable(t *testing.T, d *document) string {

@@ -3,7 +3,6 @@
 package docs_test
 
 import (
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"go.yaml.in/yaml/v3"
 )
 
 const root = ".."
@@ -111,26 +108,9 @@ func TestReadmeQuotesCode(t *testing.T) {
 // The configuration table is the template's parameters.
 func TestReadmeListsParameters(t *testing.T) {
 	t.Parallel()
-	var template struct {
-		Parameters yaml.Node `yaml:"Parameters"`
-	}
-	if err := yaml.Unmarshal([]byte(read(t, "template.yaml")), &template); err != nil {
-		t.Fatal(err)
-	}
 	var want []string
-	for i := 0; i < len(template.Parameters.Content); i += 2 {
-		var p struct {
-			Default     string `yaml:"Default"`
-			Description string `yaml:"Description"`
-		}
-		if err := template.Parameters.Content[i+1].Decode(&p); err != nil {
-			t.Fatal(err)
-		}
-		value := "`" + p.Default + "`"
-		if p.Default == "" {
-			value = "empty"
-		}
-		want = append(want, fmt.Sprintf("| `%s` | %s | %s |", template.Parameters.Content[i].Value, value, strings.TrimSuffix(p.Description, ".")))
+	for name, p := range fields(&loadTemplate(t).Parameters) {
+		want = append(want, strings.TrimSpace(row(quoted(name), quoted(value(p, "Default")), strings.TrimSuffix(value(p, "Description"), "."))))
 	}
 	var got []string
 	for _, cells := range table(t, section(t, read(t, "README.md"), "## Configuration")) {

@@ -35,6 +35,12 @@ func TestStates(t *testing.T) {
 	if strings.Contains(rendered, "|  |") {
 		t.Errorf("a constant has no comment:\n%s", rendered)
 	}
+	isRendered(t, name, rendered)
+}
+
+// isRendered compares a document with what it is rendered from, or writes it.
+func isRendered(t *testing.T, name, rendered string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(filepath.Join(root, name), []byte(rendered), 0o600); err != nil {
 			t.Fatal(err)
@@ -42,7 +48,7 @@ func TestStates(t *testing.T) {
 		return
 	}
 	if read(t, name) != rendered {
-		t.Errorf("%s is not what pkg/task says: go test ./docs -run TestStates -update", name)
+		t.Errorf("%s is not what it is rendered from: go test ./docs -run %s -update", name, t.Name())
 	}
 }
 

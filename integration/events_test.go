@@ -19,7 +19,6 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -74,14 +73,12 @@ func TestSampleEvents(t *testing.T) {
 // resources are, but for "Function" and in lower case.
 func deployedFunctions(t *testing.T) map[string]string {
 	t.Helper()
-	queue := stack.out["TasksQueueUrl"]
-	name := strings.TrimSuffix(queue[strings.LastIndexByte(queue, '/')+1:], "-tasks") // as the template names it
-	resources, err := cloudformation.NewFromConfig(stack.cfg).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: &name})
+	resources, err := resourcesOf(t.Context(), stack.name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	functions := map[string]string{}
-	for _, r := range resources.StackResources {
+	for _, r := range resources {
 		if aws.ToString(r.ResourceType) == "AWS::Lambda::Function" {
 			functions[strings.ToLower(strings.TrimSuffix(aws.ToString(r.LogicalResourceId), "Function"))] = aws.ToString(r.PhysicalResourceId)
 		}

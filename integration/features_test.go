@@ -17,7 +17,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/spillway-go/spillway/integration/probe"
 )
@@ -119,15 +118,15 @@ func checkSkips() error {
 // although it did not make them. None are.
 var fallbacks = []string{}
 
-// checkFallbacks fails for resources of a stack that were not really made:
+// checkFallbacks fails for resources of the stack that were not really made:
 // LocalStack says so only in the reason.
-func checkFallbacks(ctx context.Context, stackName string) error {
-	resources, err := cloudformation.NewFromConfig(stack.cfg).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stackName})
+func checkFallbacks(ctx context.Context) error {
+	resources, err := resourcesOf(ctx, stack.name)
 	if err != nil {
 		return err
 	}
 	var made []string
-	for _, r := range resources.StackResources {
+	for _, r := range resources {
 		if strings.Contains(aws.ToString(r.ResourceStatusReason), "fallback") {
 			made = append(made, aws.ToString(r.LogicalResourceId))
 		}

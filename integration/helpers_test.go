@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -20,12 +19,13 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cloudformationtypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
@@ -352,44 +352,38 @@ func quiet(queueURL string) func() error {
 // roundTrip signs a request and sends it.
 func roundTrip(t *testing.T, req *http.Request, service string, body []byte) (status int, header http.Header, answer string) {
 	t.Helper()
-	creds, err := stack.cfg.Credentials.Retrieve(req.Context())
+	status, header, answer, err := signedRoundTrip(req, service, body, 1<<20)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return status, header, answer
+}
+
+// signedRoundTrip does the same outside of a test, and reads so many bytes of
+// the answer at most.
+func signedRoundTrip(req *http.Request, service string, body []byte, limit int64) (status int, header http.Header, answer string, err error) {
+	creds, err := stack.cfg.Credentials.Retrieve(req.Context())
+	if err != nil {
+		return 0, nil, "", err
 	}
 	sum := sha256.Sum256(body)
 	if err := v4.NewSigner().SignHTTP(req.Context(), creds, req, hex.EncodeToString(sum[:]), service, stack.cfg.Region, time.Now()); err != nil {
-		t.Fatal(err)
+		return 0, nil, "", err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return 0, nil, "", err
 	}
 	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header, string(raw)
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, limit))
+	return resp.StatusCode, resp.Header, string(raw), err
 }
 
-// deployAnother deploys the functions once more, with other parameters than
-// the suite's stack, until the end of the test.
-func deployAnother(t *testing.T, params map[string]string) (out map[string]string) {
-	t.Helper()
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: buildDir})
+// resourcesOf are the resources of a stack.
+func resourcesOf(ctx context.Context, stackName string) ([]cloudformationtypes.StackResource, error) {
+	out, err := cloudformation.NewFromConfig(stack.cfg).DescribeStackResources(ctx, &cloudformation.DescribeStackResourcesInput{StackName: &stackName})
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	endpoint, name := aws.ToString(stack.cfg.BaseEndpoint), "spillway-it-"+strconv.FormatInt(time.Now().UnixNano(), 36)
-	all := parameters()
-	maps.Copy(all, params)
-	t.Cleanup(func() {
-		if err := checkout.Delete(context.WithoutCancel(t.Context()), endpoint, name); err != nil {
-			t.Error(err)
-		}
-	})
-	if out, err = checkout.Deploy(t.Context(), endpoint, name, all); err != nil {
-		t.Fatal(err)
-	}
-	return out
+	return out.StackResources, nil
 }

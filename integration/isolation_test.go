@@ -60,7 +60,9 @@ func TestStatusIsApartFromSubmit(t *testing.T) {
 // With ApiKeys=required each key is a tenant, and what one uses up is its own.
 func TestUsagePlan(t *testing.T) {
 	t.Parallel()
-	out := deployAnother(t, map[string]string{"ApiKeys": "required", "CallerRateLimit": "1", "CallerBurstLimit": "4"})
+	s := newOwnStack(t)
+	s.deploy(t, map[string]string{"ApiKeys": "required", "CallerRateLimit": "1", "CallerBurstLimit": "4"})
+	out := s.out
 	if status, body := ask(t, out["ApiUrl"], ""); status != http.StatusForbidden {
 		t.Errorf("without a key: %d %s", status, body)
 	}

@@ -5,12 +5,9 @@ package integration
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -23,11 +20,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/spillway-go/spillway/pkg/client"
@@ -116,43 +110,20 @@ func logsCall(ctx context.Context, operation string, in map[string]any, out any)
 	if err != nil {
 		return err
 	}
-	endpoint := "https://logs." + stack.cfg.Region + ".amazonaws.com"
-	if stack.cfg.BaseEndpoint != nil {
-		endpoint = *stack.cfg.BaseEndpoint
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+"/", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, aws.ToString(stack.cfg.BaseEndpoint)+"/", bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	req.Header.Set("X-Amz-Target", "Logs_20140328."+operation)
-	creds, err := stack.cfg.Credentials.Retrieve(ctx)
+	status, _, answer, err := signedRoundTrip(req, "logs", body, 64<<20) // an emulator may answer more than the 1 MB of AWS
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, creds, req, hex.EncodeToString(sum[:]), "logs", stack.cfg.Region, time.Now()); err != nil {
-		return err
+	if status != http.StatusOK {
+		return fmt.Errorf("%s: %d %.200s", operation, status, answer)
 	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %d %.200s", operation, resp.StatusCode, answer)
-	}
-	return json.Unmarshal(answer, out)
-}
-
-// stackName is the name of the stack under test.
-func stackName() string {
-	queue := stack.out["TasksQueueUrl"]
-	return strings.TrimSuffix(queue[strings.LastIndexByte(queue, '/')+1:], "-tasks")
+	return json.Unmarshal([]byte(answer), out)
 }
 
 // stackLogs calls fn for every line in the log groups of the stack's functions.
@@ -160,7 +131,7 @@ func stackLogs(ctx context.Context, fn func(logLine)) error {
 	n := 0
 	// The template's groups, and those that Lambda has without one: an emulator
 	// that does not know LoggingConfig writes there.
-	for _, prefix := range []string{"/spillway/" + stackName() + "/", "/aws/lambda/" + stackName() + "-"} {
+	for _, prefix := range []string{"/spillway/" + stack.name + "/", "/aws/lambda/" + stack.name + "-"} {
 		var groups struct {
 			LogGroups []struct{ LogGroupName string }
 		}
@@ -339,13 +310,9 @@ func auditStack(ctx context.Context) (audit, error) {
 
 // allSecrets are the webhook secrets that the stack has, and has had.
 func allSecrets(ctx context.Context) ([]string, error) {
-	out, err := stack.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(stack.out["WebhookSecretArn"])})
+	s, err := secretOf(ctx)
 	if err != nil {
 		return nil, err
-	}
-	var s webhookSecret
-	if err := json.Unmarshal([]byte(aws.ToString(out.SecretString)), &s); err != nil {
-		return nil, errors.New("the secret's form is wrong")
 	}
 	usedSecrets.Lock()
 	defer usedSecrets.Unlock()
@@ -469,7 +436,7 @@ func TestLogsQuoteNothing(t *testing.T) {
 		}
 	}
 	for _, step := range []string{"BookHotel", "CancelHotel"} {
-		invokeRaw(t, stepFunction(t, step), `{"task_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","run":1,"key":"`+canary+`","step":"`+step+`","input":{"traveler":`+canaryNumber+`}}`)
+		invokeRaw(t, physicalName(t, step), `{"task_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","run":1,"key":"`+canary+`","step":"`+step+`","input":{"traveler":`+canaryNumber+`}}`)
 	}
 
 	for id, end := range submitted {
@@ -514,16 +481,4 @@ func invokeRaw(t *testing.T, function, event string) {
 	if err != nil {
 		t.Fatalf("invoke %s with %s: %v", function, event, err)
 	}
-}
-
-// stepFunction is the name of the function behind a step of the trip.
-func stepFunction(t *testing.T, step string) string {
-	t.Helper()
-	out, err := cloudformation.NewFromConfig(stack.cfg).DescribeStackResource(t.Context(), &cloudformation.DescribeStackResourceInput{
-		StackName: aws.String(stackName()), LogicalResourceId: aws.String(step + "Function"),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return aws.ToString(out.StackResourceDetail.PhysicalResourceId)
 }

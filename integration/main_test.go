@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
@@ -33,6 +31,7 @@ import (
 
 // stack is what the suite runs against. It is deployed once.
 var stack struct {
+	name     string
 	external bool // an endpoint that somebody else started
 	auth     bool // the endpoint enforces IAM policies
 	out      map[string]string
@@ -73,17 +72,17 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 	}
 	defer func() { err = errors.Join(err, stopAWS()) }()
 	// A name of its own, so that runs on one external endpoint keep apart.
-	name := "spillway-it-" + strconv.FormatInt(time.Now().UnixMilli(), 36)
-	if stack.out, err = checkout.Deploy(ctx, endpoint, name, parameters()); err != nil {
+	stack.name = "spillway-it-" + strconv.FormatInt(time.Now().UnixMilli(), 36)
+	if stack.out, err = checkout.Deploy(ctx, endpoint, stack.name, parameters()); err != nil {
 		return 0, err
 	}
-	if err := connect(ctx, endpoint); err != nil {
+	if err := connect(endpoint); err != nil {
 		return 0, err
 	}
 	if stack.external {
-		defer func() { err = errors.Join(err, checkout.Delete(context.WithoutCancel(ctx), endpoint, name)) }()
+		defer func() { err = errors.Join(err, checkout.Delete(context.WithoutCancel(ctx), endpoint, stack.name)) }()
 	}
-	if err := checkFallbacks(ctx, name); err != nil {
+	if err := checkFallbacks(ctx); err != nil {
 		return 0, err
 	}
 	stopProbing, err := startProbing(ctx)
@@ -157,17 +156,13 @@ func seed() uint64 {
 	return s
 }
 
-func connect(ctx context.Context, endpoint string) error {
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint),
-		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
-	if err != nil {
-		return err
-	}
+func connect(endpoint string) error {
+	cfg := localaws.Config(endpoint)
 	cfg.HTTPClient = app.HTTPClient(0)
 	stack.cfg = cfg
 	stack.tables, stack.queues = dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
 	stack.lambdas, stack.secrets = lambda.NewFromConfig(cfg), secretsmanager.NewFromConfig(cfg)
+	var err error
 	stack.api, err = client.New(stack.out["ApiUrl"], &client.Options{Credentials: cfg.Credentials, Region: cfg.Region})
 	return err
 }

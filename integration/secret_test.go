@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -32,15 +33,22 @@ type webhookSecret struct {
 
 func readSecret(t *testing.T) webhookSecret {
 	t.Helper()
-	out, err := stack.secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(stack.out["WebhookSecretArn"])})
+	s, err := secretOf(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s webhookSecret
-	if err := json.Unmarshal([]byte(*out.SecretString), &s); err != nil || s.Current == "" {
-		t.Fatalf("the secret's form is wrong (%v)", err)
-	}
 	return s
+}
+
+func secretOf(ctx context.Context) (s webhookSecret, err error) {
+	out, err := stack.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(stack.out["WebhookSecretArn"])})
+	if err != nil {
+		return s, err
+	}
+	if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &s) != nil || !strings.HasPrefix(s.Current, "whsec_") {
+		return s, errors.New("the secret's form is wrong") // an error of encoding/json might quote it
+	}
+	return s, nil
 }
 
 func putSecret(t *testing.T, s webhookSecret) {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -25,8 +24,8 @@ import (
 )
 
 // A deployment that changes nothing but parameters changes what a stack does; no
-// function gets other code. `sam delete` then leaves
-// nothing behind but what is to be kept.
+// function gets other code. `sam delete` then leaves nothing behind but what is
+// to be kept.
 func TestLifeOfAStack(t *testing.T) {
 	t.Parallel()
 	s := newOwnStack(t)
@@ -148,12 +147,12 @@ func (s *ownStack) code(t *testing.T) map[string]string {
 // resources counts the stack's resources by type.
 func (s *ownStack) resources(t *testing.T) map[string]int {
 	t.Helper()
-	all, err := cloudformation.NewFromConfig(stack.cfg).DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: &s.name})
+	all, err := resourcesOf(t.Context(), s.name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	count := map[string]int{}
-	for _, r := range all.StackResources {
+	for _, r := range all {
 		count[aws.ToString(r.ResourceType)]++
 	}
 	return count

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/spillway-go/spillway/integration/probe"
@@ -38,15 +37,7 @@ func TestSucceeded(t *testing.T) {
 
 func TestSignature(t *testing.T) {
 	t.Parallel()
-	out, err := stack.secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String(stack.out["WebhookSecretArn"])})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var secret struct{ Current, Previous string }
-	if err := json.Unmarshal([]byte(*out.SecretString), &secret); err != nil || !strings.HasPrefix(secret.Current, "whsec_") {
-		t.Fatalf("the secret's form is wrong (%v)", err)
-	}
-	verifier, err := standardwebhooks.NewWebhook(secret.Current)
+	verifier, err := standardwebhooks.NewWebhook(readSecret(t).Current)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -31,6 +30,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/spillway-go/spillway/integration/probe"
+	"github.com/spillway-go/spillway/internal/functionzip"
 	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -203,18 +203,11 @@ func build(t *testing.T, program string) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var archive bytes.Buffer
-	w := zip.NewWriter(&archive)
-	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate}
-	header.SetMode(0o755)
-	f, err := w.CreateHeader(header)
-	if err == nil {
-		_, err = f.Write(code)
-	}
-	if err != nil || w.Close() != nil {
+	packed, err := functionzip.Of(code)
+	if err != nil {
 		t.Fatalf("zip: %v", err)
 	}
-	return archive.Bytes()
+	return packed
 }
 
 // consume makes a function and its mapping, with what the caller changes of it,

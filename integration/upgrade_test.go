@@ -93,8 +93,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		})
 	}
 	started := r.count()
-	name := strings.TrimSuffix(queueName(stack.out["TasksQueueUrl"]), "-tasks")
-	_, err = next.Deploy(t.Context(), *stack.cfg.BaseEndpoint, name, parameters())
+	_, err = next.Deploy(t.Context(), *stack.cfg.BaseEndpoint, stack.name, parameters())
 	finished, left := r.count(), load.count()-r.count()
 	close(rolledOut)
 	if err := errors.Join(err, g.Wait()); err != nil {

@@ -104,21 +104,11 @@ var versions = map[string]string{
 
 // json calls an operation of a service in targets.
 func (c *caller) json(ctx context.Context, service, operation string, in object) (object, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
 	t := targets[service]
 	header := http.Header{"Content-Type": {"application/x-amz-json-" + t[1]}, "X-Amz-Target": {t[0] + "." + operation}}
-	answer, err := c.send(ctx, service, http.MethodPost, "/", header, body)
+	out, err := c.objects(ctx, service, http.MethodPost, "/", header, in)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", service, operation, err)
-	}
-	out := object{}
-	if len(answer) > 0 {
-		if err := json.Unmarshal(answer, &out); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", service, operation, err)
-		}
 	}
 	return out, nil
 }
@@ -126,26 +116,33 @@ func (c *caller) json(ctx context.Context, service, operation string, in object)
 // rest calls a service whose operations are methods and paths, in JSON. A nil in
 // sends no body.
 func (c *caller) rest(ctx context.Context, service, method, path string, in object) (object, error) {
-	var body []byte
 	header := http.Header{}
+	if in != nil {
+		header.Set("Content-Type", "application/json")
+	}
+	out, err := c.objects(ctx, service, method, path, header, in)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s %s: %w", service, method, path, err)
+	}
+	return out, nil
+}
+
+// objects sends an object, unless it is nil, and reads one; no answer is an
+// empty one.
+func (c *caller) objects(ctx context.Context, service, method, path string, header http.Header, in object) (object, error) {
+	var body []byte
 	if in != nil {
 		var err error
 		if body, err = json.Marshal(in); err != nil {
 			return nil, err
 		}
-		header.Set("Content-Type", "application/json")
 	}
 	answer, err := c.send(ctx, service, method, path, header, body)
-	if err != nil {
-		return nil, fmt.Errorf("%s %s %s: %w", service, method, path, err)
+	if err != nil || len(answer) == 0 {
+		return object{}, err
 	}
 	out := object{}
-	if len(answer) > 0 {
-		if err := json.Unmarshal(answer, &out); err != nil {
-			return nil, fmt.Errorf("%s %s %s: %w", service, method, path, err)
-		}
-	}
-	return out, nil
+	return out, json.Unmarshal(answer, &out)
 }
 
 // query calls a service that takes a form and answers XML, which is returned as

@@ -10,13 +10,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strconv"
 	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/spillway-go/spillway/integration/probe"
 	"github.com/spillway-go/spillway/internal/localaws"
@@ -42,25 +39,16 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		port, err := localaws.FreePort()
-		if err != nil {
-			return 0, err
-		}
-		endpoint = "http://127.0.0.1:" + strconv.Itoa(port)
-		instance, err := checkout.Start(ctx, localaws.Server{Port: port, Auth: os.Getenv("SPILLWAY_TEST_AUTH") == "true"})
+		instance, err := checkout.Start(ctx, localaws.Server{Auth: os.Getenv("SPILLWAY_TEST_AUTH") == "true"})
 		if err != nil {
 			return 0, err
 		}
 		defer func() { err = errors.Join(err, instance.Stop()) }()
+		endpoint = instance.Endpoint
 		done := context.AfterFunc(ctx, func() { _ = instance.Stop(); os.Exit(130) })
 		defer done()
 	}
-	cfg, err = config.LoadDefaultConfig(ctx, config.WithRegion("us-east-1"), config.WithBaseEndpoint(endpoint),
-		config.WithSharedConfigFiles(nil), config.WithSharedCredentialsFiles(nil),
-		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider("test", "test", "")))
-	if err != nil {
-		return 0, err
-	}
+	cfg = localaws.Config(endpoint)
 	return m.Run(), nil
 }
 

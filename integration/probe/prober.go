@@ -138,8 +138,9 @@ func (p *Prober) try(ctx context.Context, f Feature) (Result, error) {
 type Progress func(f Feature, result *Result, err error)
 
 // All tries features out, several at a time, and returns their results in the
-// order of ids. What cannot be found out so is tried once more, alone. It goes on after a failure; those that failed have an empty
-// verdict, and the error joins what kept them. A nil progress is told nothing.
+// order of ids. What cannot be found out so is tried once more, alone. It goes on
+// after a failure; those that failed have an empty verdict, and the error joins
+// what kept them. A nil progress is told nothing.
 func (p *Prober) All(ctx context.Context, ids []ID, progress Progress) ([]Result, error) {
 	results := make([]Result, len(ids))
 	errs := make([]error, len(ids))

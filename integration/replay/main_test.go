@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -80,10 +78,8 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 	if stack.out, err = checkout.Deploy(ctx, endpoint, "spillway-replay", map[string]string{"BacklogAfter": "1h"}); err != nil {
 		return 0, err
 	}
-	cfg := aws.Config{
-		HTTPClient: app.HTTPClient(0), Region: "us-east-1", BaseEndpoint: &endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	}
+	cfg := localaws.Config(endpoint)
+	cfg.HTTPClient = app.HTTPClient(0)
 	stack.tables, stack.queues, stack.lambdas = dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg), lambda.NewFromConfig(cfg)
 	return m.Run(), nil
 }

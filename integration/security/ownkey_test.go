@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -38,11 +37,7 @@ func TestOwnKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port, err := localaws.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	instance, err := checkout.Start(t.Context(), localaws.Server{Port: port, Auth: true})
+	instance, err := checkout.Start(t.Context(), localaws.Server{Auth: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +46,7 @@ func TestOwnKey(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	cfg := aws.Config{
-		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		BaseEndpoint: aws.String("http://127.0.0.1:" + strconv.Itoa(port)),
-	}
+	cfg := localaws.Config(instance.Endpoint)
 	key := newKey(t, cfg)
 	name := "spillway-key-" + strconv.FormatInt(time.Now().UnixMilli(), 36)
 	out, err := checkout.Deploy(t.Context(), *cfg.BaseEndpoint, name, map[string]string{"EncryptionKeyArn": key})

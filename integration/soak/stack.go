@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -26,8 +25,6 @@ import (
 	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
-
-const region = "us-east-1"
 
 // visibility replaces the queues' 60 s, so that what a killed worker held is
 // seen again within the run. It is longer than the worker's time-out (10 s)
@@ -90,12 +87,11 @@ func start(ctx context.Context) (_ *stack, err error) {
 }
 
 func (s *stack) connect(ctx context.Context, endpoint, proxyURL string) (err error) {
-	keys := credentials.NewStaticCredentialsProvider("test", "test", "")
-	calls := app.HTTPClient(0)
-	direct := aws.Config{HTTPClient: calls, Region: region, BaseEndpoint: &endpoint, Credentials: keys}
-	counted := aws.Config{HTTPClient: calls, Region: region, BaseEndpoint: &proxyURL, Credentials: keys}
+	direct, counted := localaws.Config(endpoint), localaws.Config(proxyURL)
+	direct.HTTPClient = app.HTTPClient(0)
+	counted.HTTPClient = direct.HTTPClient
 	s.tables, s.queues = dynamodb.NewFromConfig(direct), sqs.NewFromConfig(direct)
-	if s.api, err = client.New(s.out["ApiUrl"], &client.Options{Credentials: keys, Region: region}); err != nil {
+	if s.api, err = client.New(s.out["ApiUrl"], &client.Options{Credentials: direct.Credentials, Region: direct.Region}); err != nil {
 		return err
 	}
 	queue := func(output string) *workqueue.Queue {

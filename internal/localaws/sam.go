@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
 
@@ -144,16 +145,14 @@ func (c *Checkout) digest() (string, error) {
 	return hex.EncodeToString(sum.Sum(nil)), err
 }
 
+// Config is what clients of an emulator are made from. Nothing of the caller's own AWS settings is in it.
+func Config(endpoint string) aws.Config {
+	return aws.Config{Region: region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")}
+}
+
 // Outputs returns the outputs of a stack that was deployed.
 func Outputs(ctx context.Context, endpoint, stackName string) (map[string]string, error) {
-	client := cloudformation.New(cloudformation.Options{
-		BaseEndpoint: aws.String(endpoint),
-		Region:       region,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
-		}),
-	})
-	out, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stackName})
+	out, err := cloudformation.NewFromConfig(Config(endpoint)).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stackName})
 	if err != nil {
 		return nil, fmt.Errorf("read the outputs of stack %s: %w", stackName, err)
 	}
