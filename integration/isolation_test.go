@@ -24,8 +24,8 @@ import (
 // works all the same. Not parallel: other tests ask for their tasks, too.
 func TestStatusIsApartFromSubmit(t *testing.T) {
 	const reserved = 2
-	later := func(r *client.SubmitRequest) { r.Delay = 10 * time.Minute }
-	id := submit(t, "https://receiver.invalid/", later).ID
+	pauseWorker(t) // so that the tasks wait, and their messages are gone right after the test
+	id := submit(t, "https://receiver.invalid/").ID
 	name := aws.String(stack.out["StatusFunctionName"])
 	_, err := stack.lambdas.PutFunctionConcurrency(t.Context(), &lambda.PutFunctionConcurrencyInput{FunctionName: name, ReservedConcurrentExecutions: aws.Int32(reserved)})
 	if err != nil {
@@ -52,7 +52,7 @@ func TestStatusIsApartFromSubmit(t *testing.T) {
 		t.Logf("status is busy: %d %s", status, body)
 		return nil
 	})
-	if _, err := stack.api.Cancel(t.Context(), submit(t, "https://receiver.invalid/", later).ID); err != nil {
+	if _, err := stack.api.Cancel(t.Context(), submit(t, "https://receiver.invalid/").ID); err != nil {
 		t.Error(err)
 	}
 }
