@@ -43,8 +43,8 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test unit bench fuzz integration coldstart test-auth test-localstack soak replay cover
-test: unit integration ## unit tests, then the black-box suite on a local AWS of its own
+.PHONY: test unit bench fuzz integration coldstart test-localstack soak replay cover
+test: unit integration ## both
 
 unit: go-ready ## unit tests with the race detector, in random order
 	@test -n "$(RACE)" || echo "no C compiler: the unit tests run without the race detector"
@@ -56,12 +56,8 @@ bench: go-ready ## what a record and a message cost in time and allocations (doc
 fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=FuzzSubmit]
 	@tools/fuzz $(ARGS)
 
-integration: .venv go-ready ## the black-box suite on a local AWS that it starts and stops itself
+integration: .venv go-ready ## the black-box suite on a local AWS of its own, with every role's IAM policy enforced
 	@$(SUITE)
-
-test-auth: PACKAGES = ./integration ./integration/probe
-test-auth: .venv go-ready ## the same, with every role's IAM policy enforced
-	@SPILLWAY_TEST_AUTH=true $(SUITE)
 
 test-localstack: PACKAGES = ./integration ./integration/model ./integration/probe
 test-localstack: .venv go-ready ## the same, on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT

@@ -33,7 +33,6 @@ import (
 var stack struct {
 	name     string
 	external bool // an endpoint that somebody else started
-	auth     bool // the endpoint enforces IAM policies
 	out      map[string]string
 	cfg      aws.Config
 	api      *client.Client
@@ -118,7 +117,6 @@ func endpointOf(ctx context.Context, checkout *localaws.Checkout) (endpoint stri
 		stopProxy, err := startProxy(ctx, endpoint, opts)
 		return endpoint, func() error { stopProxy(); return nil }, err
 	}
-	stack.auth = os.Getenv("SPILLWAY_TEST_AUTH") == "true"
 	port, err := localaws.FreePort()
 	if err != nil {
 		return "", nil, err
@@ -128,7 +126,7 @@ func endpointOf(ctx context.Context, checkout *localaws.Checkout) (endpoint stri
 	if err != nil {
 		return "", nil, err
 	}
-	instance, err := checkout.Start(ctx, localaws.Server{Port: port, Auth: stack.auth, FunctionEndpoint: proxyURL})
+	instance, err := checkout.Start(ctx, localaws.Server{Port: port, Auth: true, FunctionEndpoint: proxyURL})
 	if err != nil {
 		stopProxy()
 		return "", nil, err

@@ -31,10 +31,6 @@ func TestMain(m *testing.M) {
 	if settings := os.Getenv(workerSettings); settings != "" {
 		os.Exit(workerProcess(settings))
 	}
-	if os.Getenv("SPILLWAY_TEST_AUTH") == "true" {
-		fmt.Println("integration/model: nothing to do, no role is involved")
-		return
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code, err := run(ctx, m)
 	stop()

@@ -13,13 +13,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"github.com/spillway-go/spillway/integration/probe"
 	"github.com/spillway-go/spillway/internal/localaws"
 )
 
-var cfg aws.Config
+// endpoints are the targets to try out here: the one named in the environment,
+// or MiniStack, without and with the policies of roles enforced.
+var endpoints = map[string]string{}
 
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,29 +33,51 @@ func TestMain(m *testing.M) {
 }
 
 func run(ctx context.Context, m *testing.M) (code int, err error) {
-	endpoint := os.Getenv("SPILLWAY_TEST_ENDPOINT")
-	if endpoint == "" {
-		checkout, err := localaws.Open(nil)
-		if err != nil {
-			return 0, err
-		}
-		instance, err := checkout.Start(ctx, localaws.Server{Auth: os.Getenv("SPILLWAY_TEST_AUTH") == "true"})
-		if err != nil {
-			return 0, err
-		}
-		defer func() { err = errors.Join(err, instance.Stop()) }()
-		endpoint = instance.Endpoint
-		done := context.AfterFunc(ctx, func() { _ = instance.Stop(); os.Exit(130) })
-		defer done()
+	if endpoint := os.Getenv("SPILLWAY_TEST_ENDPOINT"); endpoint != "" {
+		endpoints[""] = endpoint
+		return m.Run(), nil
 	}
-	cfg = localaws.Config(endpoint)
+	checkout, err := localaws.Open(nil)
+	if err != nil {
+		return 0, err
+	}
+	var instances []*localaws.Instance
+	stop := func() error {
+		var errs []error
+		for _, i := range instances {
+			errs = append(errs, i.Stop())
+		}
+		return errors.Join(errs...)
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	for target, auth := range map[string]bool{"ministack": false, "ministack-auth": true} {
+		instance, err := checkout.Start(ctx, localaws.Server{Auth: auth})
+		if err != nil {
+			return 0, err
+		}
+		instances = append(instances, instance)
+		endpoints[target] = instance.Endpoint
+	}
+	done := context.AfterFunc(ctx, func() { _ = stop(); os.Exit(130) })
+	defer done()
 	return m.Run(), nil
 }
 
-// What the endpoint does is what is committed. Details may differ: they tell of
+// What an endpoint does is what is committed. Details may differ: they tell of
 // numbers and times.
 func TestFindings(t *testing.T) {
-	p := probe.New(cfg, nil)
+	t.Parallel()
+	for want, endpoint := range endpoints {
+		t.Run(cmp.Or(want, "endpoint"), func(t *testing.T) {
+			t.Parallel()
+			compare(t, want, endpoint)
+		})
+	}
+}
+
+func compare(t *testing.T, name, endpoint string) {
+	t.Helper()
+	p := probe.New(localaws.Config(endpoint), nil)
 	t.Cleanup(func() {
 		if err := p.Close(context.WithoutCancel(t.Context())); err != nil {
 			t.Error(err)
@@ -64,6 +86,9 @@ func TestFindings(t *testing.T) {
 	target, err := p.Target(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if name != "" && target != name {
+		t.Fatalf("this is %s", target)
 	}
 	var ids []probe.ID
 	for _, f := range probe.Features() {
