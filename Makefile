@@ -74,7 +74,7 @@ replay: .venv go-ready ## replay ten thousand dead letters, killed twice, every 
 
 # The format shows what the suite prints while it starts and deploys, which takes longer than its tests. One package at
 # a time: each has a local AWS of its own.
-SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -p 1 -timeout 25m $(ARGS) $(PACKAGES)
+SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -p 1 -timeout 45m $(ARGS) $(PACKAGES)
 PACKAGES = ./integration/...
 
 cover: go-ready ## unit tests, with a report of the lines they reach

@@ -93,6 +93,13 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		})
 	}
 	started := r.count()
+	if stack.external { // where the deployment takes the proxy from the functions' settings
+		t.Cleanup(func() {
+			if err := redirectFunctions(context.WithoutCancel(t.Context())); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	_, err = next.Deploy(t.Context(), *stack.cfg.BaseEndpoint, stack.name, parameters())
 	finished, left := r.count(), load.count()-r.count()
 	close(rolledOut)
