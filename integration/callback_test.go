@@ -68,6 +68,18 @@ func (r *receiver) awaitCallbacks(t *testing.T, taskID string, n int) []told {
 // callback asks for a callback to the receiver.
 func (r *receiver) callback(s *client.SubmitRequest) { s.CallbackURL = r.URL + "/ended?token=s3cr3t" }
 
+// asJSON compares what JSON means, not how it is written: on LocalStack the µ of
+// a latency came as an escape in a callback, and as itself in an answer.
+var asJSON = cmp.Transformer("JSON", func(raw json.RawMessage) (v any) {
+	if len(raw) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(raw, &v); err != nil {
+		return err
+	}
+	return v
+})
+
 // Each end is told once: signed, with the task as GET shows it.
 func TestCallbacks(t *testing.T) {
 	t.Parallel()
@@ -91,7 +103,7 @@ func TestCallbacks(t *testing.T) {
 		if got.Type != "task."+string(status) || want.Status != status || !got.Timestamp.Equal(want.FinishedAt) {
 			t.Errorf("%s at %s about %s, which ended as %s at %s", got.Type, got.Timestamp, want.ID, want.Status, want.FinishedAt)
 		}
-		if diff := cmp.Diff(got.Data, *want); diff != "" {
+		if diff := cmp.Diff(got.Data, *want, asJSON); diff != "" {
 			t.Errorf("%s: the task (-told +answered):\n%s", status, diff)
 		}
 		if err := verify(got.Body, got.Header); err != nil {
