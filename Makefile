@@ -44,7 +44,7 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 
 ##@ Test
 .PHONY: test unit bench fuzz integration coldstart test-localstack soak replay cover
-test: unit integration ## both
+test: unit integration ## unit tests, then the black-box suite
 
 unit: go-ready ## unit tests with the race detector, in random order
 	@test -n "$(RACE)" || echo "no C compiler: the unit tests run without the race detector"
@@ -60,7 +60,7 @@ integration: .venv go-ready ## the black-box suite on a local AWS of its own, wi
 	@$(SUITE)
 
 test-localstack: PACKAGES = ./integration ./integration/model ./integration/probe
-test-localstack: .venv go-ready ## the same, on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT
+test-localstack: .venv go-ready ## the suite on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT
 	@tools/localstack sh -c 'SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT exec "$$@"' - $(SUITE)
 
 coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: make coldstart [RUNS=41]
