@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
@@ -119,7 +120,7 @@ func TestAdminIsFound(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			ta := newTestApp(t)
-			ta.cfg.BaseEndpoint = aws.String(f.url)
+			ta.cfg.BaseEndpoint, ta.cfg.HTTPClient = aws.String(fakeEndpoint), f
 			ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"AdminFunctionName": "spillway-Admin"})
 			tt.set(ta)
 			if code := ta.try(t, "", append([]string{"dlq", "jobs"}, tt.args...)...); code != tt.code {
@@ -167,7 +168,7 @@ func TestExplainsWhatLambdaSays(t *testing.T) {
 	}
 
 	ta := newFakeAdmin(t).newOperator()
-	ta.cfg.BaseEndpoint = aws.String("http://127.0.0.1:1")
+	ta.cfg.HTTPClient = awshttp.NewBuildableClient() // as a loaded configuration has it
 	ta.cfg.RetryMaxAttempts = 1
 	if code := ta.try(t, "", "dlq", "jobs", "--api-url", "http://127.0.0.1:2"); code != exitFailed {
 		t.Errorf("exit %d", code)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -43,6 +44,7 @@ type testApp struct {
 	cfg            aws.Config
 	stack          stackFunc
 	caller         identityFunc
+	interrupt      func() // what Ctrl-C does to a command that play runs
 }
 
 type stackFunc func(name string) (*cloudformation.DescribeStacksOutput, error)
@@ -110,6 +112,24 @@ func (ta *testApp) try(t *testing.T, apiURL string, args ...string) int {
 		args = append(args, "--api-url", apiURL)
 	}
 	code := ta.run(t.Context(), args)
+	t.Logf("spillway %s: exit %d\n%s\n%s", strings.Join(args, " "), code, ta.stdout, ta.stderr)
+	return code
+}
+
+// bubbleBegins is what the clock of each [synctest] bubble says first.
+var bubbleBegins = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// play is try in a [synctest] bubble, where time goes on only once everything
+// waits: however busy the machine is, an answer comes before the next look.
+// Nothing in it may reach the network. The command ends early at interrupt.
+func (ta *testApp) play(t *testing.T, args ...string) (code int) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ta.interrupt = cancel
+		code = ta.run(ctx, args)
+	})
 	t.Logf("spillway %s: exit %d\n%s\n%s", strings.Join(args, " "), code, ta.stdout, ta.stderr)
 	return code
 }

@@ -27,7 +27,7 @@ func TestChaosSet(t *testing.T) {
 			fields{"ok": true, "target": "saga.BookCar", "fault": "panic", "times_left": 3, "until": ago(-9 * time.Minute), "by": fakeARN},
 			exitOK,
 			adminRequest{Target: "saga.BookCar", Fault: "panic", Times: 3, For: "10m0s"},
-			[]string{"TARGET", "saga.BookCar  panic  next 3 calls", "in 8m", fakeARN},
+			[]string{"TARGET", "saga.BookCar  panic  next 3 calls", "in 9m00s", fakeARN},
 		},
 		{
 			"once",
@@ -74,7 +74,7 @@ func TestChaosSet(t *testing.T) {
 			f := newFakeAdmin(t)
 			f.answer = func(adminRequest) any { return tt.answer }
 			ta := f.newOperator()
-			if code := ta.try(t, "", append([]string{"chaos", "set"}, tt.args...)...); code != tt.code {
+			if code := ta.play(t, append([]string{"chaos", "set"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
 			tt.req.Command, tt.req.By = "chaos.set", fakeARN
@@ -99,7 +99,7 @@ func TestChaosClear(t *testing.T) {
 		target string
 	}{{nil, ""}, {[]string{"saga.BookCar"}, "saga.BookCar"}} {
 		ta := f.newOperator()
-		if code := ta.try(t, "", append([]string{"chaos", "clear"}, tt.args...)...); code != exitOK || ta.stdout.String() != "saga.BookCar\nsaga.Book\ufffd[2JHotel\n" {
+		if code := ta.play(t, append([]string{"chaos", "clear"}, tt.args...)...); code != exitOK || ta.stdout.String() != "saga.BookCar\nsaga.Book\ufffd[2JHotel\n" {
 			t.Errorf("exit %d: %q", code, ta.stdout)
 		}
 		if diff := cmp.Diff(f.last("chaos.clear"), adminRequest{Command: "chaos.clear", By: fakeARN, Target: tt.target}); diff != "" {
@@ -108,12 +108,12 @@ func TestChaosClear(t *testing.T) {
 	}
 	cleared = []string{}
 	ta := f.newOperator()
-	if code := ta.try(t, "", "chaos", "clear"); code != exitOK || ta.stdout.String() != "" {
+	if code := ta.play(t, "chaos", "clear"); code != exitOK || ta.stdout.String() != "" {
 		t.Errorf("exit %d: %s", code, ta.stdout)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "no faults are set")
 	ta = f.newOperator()
-	if code := ta.try(t, "", "chaos", "clear", "-o", "json"); code != exitOK {
+	if code := ta.play(t, "chaos", "clear", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), `"cleared": []`)
@@ -128,18 +128,18 @@ func TestChaosList(t *testing.T) {
 	}}
 	f.answer = func(adminRequest) any { return list }
 	ta := f.newOperator()
-	if code := ta.try(t, "", "chaos", "ls"); code != exitOK {
+	if code := ta.play(t, "chaos", "ls"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	mustContain(t, "stdout", ta.stdout.String(), "TARGET", "used up", "in 59m", "me\n", "latency of 1m30s", "100% of calls", "expired")
+	mustContain(t, "stdout", ta.stdout.String(), "TARGET", "used up", "in 1h00m", "me\n", "latency of 1m30s", "100% of calls", "expired")
 	list["faults"] = []fields{}
 	ta = f.newOperator()
-	if code := ta.try(t, "", "chaos", "list"); code != exitOK || ta.stdout.String() != "" {
+	if code := ta.play(t, "chaos", "list"); code != exitOK || ta.stdout.String() != "" {
 		t.Errorf("exit %d: %s", code, ta.stdout)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "no faults are set")
 	ta = f.newOperator()
-	if code := ta.try(t, "", "chaos", "ls", "-o", "json"); code != exitOK {
+	if code := ta.play(t, "chaos", "ls", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), `"enabled": true`)

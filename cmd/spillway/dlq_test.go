@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -10,9 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ago is a time that is so long ago, as the admin function writes it.
+// ago is a time so long before a command that play runs, as the admin function
+// writes it.
 func ago(d time.Duration) string {
-	return time.Now().Add(-d).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	return bubbleBegins.Add(-d).Format("2006-01-02T15:04:05.000Z07:00")
 }
 
 func TestGroups(t *testing.T) {
@@ -28,7 +28,7 @@ func TestGroups(t *testing.T) {
 		}
 	}
 	ta := f.atTerminal("")
-	if code := ta.try(t, "", "dlq", "groups", "--queue", "saga"); code != exitOK {
+	if code := ta.play(t, "dlq", "groups", "--queue", "saga"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	out := ta.stdout.String()
@@ -47,7 +47,7 @@ func TestGroups(t *testing.T) {
 	f.answer = func(adminRequest) any { return refused("unknown_queue") }
 	for _, format := range []string{"table", "json"} {
 		ta = f.newOperator()
-		if code := ta.try(t, "", "dlq", "groups", "-o", format); code != exitFailed {
+		if code := ta.play(t, "dlq", "groups", "-o", format); code != exitFailed {
 			t.Errorf("exit %d", code)
 		}
 		mustContain(t, "stderr", ta.stderr.String(), "the fake says unknown_queue")
@@ -77,7 +77,7 @@ func TestDeadLetters(t *testing.T) {
 		return fields{"ok": true, "queue": "tasks", "messages": letters(), "complete": true}
 	}
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "ls", "--type", "noop", "--max", "7"); code != exitOK {
+	if code := ta.play(t, "dlq", "ls", "--type", "noop", "--max", "7"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	lines := strings.Split(ta.stdout.String(), "\n")
@@ -88,18 +88,18 @@ func TestDeadLetters(t *testing.T) {
 	}
 
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "show", "01TASK"); code != exitOK {
+	if code := ta.play(t, "dlq", "show", "01TASK"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "message      m1", "tenant       t1", "origin       backlog", "error        boom: it broke badly",
-		"4  2", "timeout", "function     worker 7", "request      r1", "trace        1-2-3", "fingerprint  abcd", `"n": 12345678901234567890`,
+		"4  1999-12-31 22:00", "timeout", "function     worker 7", "request      r1", "trace        1-2-3", "fingerprint  abcd", `"n": 12345678901234567890`,
 		"message   m2", "SQS itself", "no JSON �[2J")
 	if diff := cmp.Diff(f.last("dlq.list").Filter, &taskFilter{IDs: []string{"01TASK"}}); diff != "" {
 		t.Errorf("filter (-got +want):\n%s", diff)
 	}
 
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "show", "m1", "-o", "json"); code != exitOK {
+	if code := ta.play(t, "dlq", "show", "m1", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	var page deadLetterPage
@@ -116,20 +116,20 @@ func TestNoDeadLetters(t *testing.T) {
 		return fields{"ok": true, "queue": "tasks", "messages": []fields{}, "complete": complete}
 	}
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "ls"); code != exitOK {
+	if code := ta.play(t, "dlq", "ls"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "no messages")
 	for _, format := range []string{"table", "json"} {
 		ta = f.newOperator()
-		if code := ta.try(t, "", "dlq", "show", "01X", "-o", format); code != exitFailed {
+		if code := ta.play(t, "dlq", "show", "01X", "-o", format); code != exitFailed {
 			t.Errorf("exit %d", code)
 		}
 		mustContain(t, "stderr", ta.stderr.String(), "there is no dead letter of tasks with this id", "spillway task get 01X")
 	}
 	complete = false
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "show", "01X"); code != exitFailed {
+	if code := ta.play(t, "dlq", "show", "01X"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "not all could be looked at")
@@ -154,13 +154,13 @@ func TestJobs(t *testing.T) {
 		return fields{"ok": true, "job": entry}
 	}
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "jobs"); code != exitOK {
+	if code := ta.play(t, "dlq", "jobs"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "01JOB", "stopped", "40 replayed, 2 skipped, 1 dropped, their tasks have ended, 2 not sent", "01OLD", "3 moved to quarantine")
 
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "jobs", "01JOB", "--max", "10"); code != exitOK {
+	if code := ta.play(t, "dlq", "jobs", "01JOB", "--max", "10"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), `filter            {"type":"noop"}`, "rate              12.5/s", "canary            5: 0 succeeded", "may arrive twice  1", "planned           100", "note              be careful",
@@ -195,7 +195,7 @@ func TestStop(t *testing.T) {
 	f := newFakeAdmin(t)
 	f.answer = func(r adminRequest) any { return fields{"ok": true, "job_id": r.JobID, "status": "stopping"} }
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "stop", "01JOB"); code != exitOK {
+	if code := ta.play(t, "dlq", "stop", "01JOB"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "stopping", "spillway dlq jobs 01JOB")
@@ -264,7 +264,7 @@ func TestPurgeAndRestore(t *testing.T) {
 			if tt.typed != "" {
 				ta = f.atTerminal(tt.typed)
 			}
-			if code := ta.try(t, "", append([]string{"dlq"}, tt.args...)...); code != tt.code {
+			if code := ta.play(t, append([]string{"dlq"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
 			if diff := cmp.Diff(f.sent(), tt.sent); diff != "" {
@@ -281,7 +281,7 @@ func TestPurgeIsWhatWasShown(t *testing.T) {
 	f := newFakeAdmin(t)
 	quarantine(f)
 	ta := f.atTerminal("y\n")
-	if code := ta.try(t, "", "dlq", "purge", "--confirm", "tasks", "--newer-than", "2h", "--max", "60"); code != exitOK {
+	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--newer-than", "2h", "--max", "60"); code != exitOK {
 		t.Fatalf("exit %d", code)
 	}
 	want := adminRequest{Command: "dlq.purge", By: fakeARN, Queue: "tasks", Confirm: "tasks", JobID: "01PURGE"}
@@ -296,7 +296,7 @@ func TestPurgeOfOlderStack(t *testing.T) {
 	f := newFakeAdmin(t)
 	f.answer = func(adminRequest) any { return fields{"ok": true, "matched": 3, "done": true} }
 	ta := f.atTerminal("y\n")
-	if code := ta.try(t, "", "dlq", "purge", "--confirm", "tasks", "--type", "noop"); code != exitFailed {
+	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--type", "noop"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	if diff := cmp.Diff(f.sent(), []string{"dlq.purge dry"}); diff != "" {
@@ -309,12 +309,11 @@ func TestPurgeOfOlderStack(t *testing.T) {
 func TestPurgeIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := f.newOperator()
 	looks, status := 0, jobRunning
 	f.answer = func(r adminRequest) any {
 		if r.Command == "dlq.purge" {
-			<-ctx.Done()
-			<-t.Context().Done()
+			return noAnswer{never: true}
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -327,14 +326,12 @@ func TestPurgeIsStopped(t *testing.T) {
 			return fields{"ok": true, "jobs": []job{{JobID: "01A", Kind: "replay", Queue: "saga", Status: jobRunning}, {JobID: "01B", Kind: "purge", Queue: "tasks", Status: jobDone}, ours}}
 		}
 		if looks++; looks == 2 {
-			cancel()
+			ta.interrupt()
 		}
 		return fields{"ok": true, "job": ours}
 	}
-	ta := f.newOperator()
-	ta.pace.poll = 100 * time.Millisecond
-	if code := ta.run(ctx, []string{"dlq", "purge", "--confirm", "tasks", "--yes"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	if got := f.last("dlq.stop").JobID; got != "01PURGE" {
 		t.Errorf("stopped %q", got)
@@ -347,17 +344,16 @@ func TestPurgeIsStopped(t *testing.T) {
 func TestPurgeIsLeft(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := f.newOperator()
 	f.answer = func(r adminRequest) any {
 		if r.Command == "dlq.purge" {
-			cancel()
-			<-t.Context().Done()
+			ta.interrupt()
+			return noAnswer{never: true}
 		}
 		return fields{"ok": true, "jobs": []job{}}
 	}
-	ta := f.newOperator()
-	if code := ta.run(ctx, []string{"dlq", "purge", "--confirm", "tasks", "--yes"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "the call that was made may go on", "spillway dlq jobs")
 }
@@ -373,7 +369,7 @@ func TestPurgeStalls(t *testing.T) {
 		return fields{"ok": true, "job": job{JobID: r.JobID, Kind: "purge", Status: jobStalled, Quarantined: 20}}
 	}
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitFailed {
+	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "has stalled after 20 messages", "Go on with\n  spillway dlq purge --confirm tasks")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -14,7 +13,7 @@ func TestReplay(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	ta := f.newOperator()
-	code := ta.try(t, "", "dlq", "replay", "--yes", "--type", "noop", "--tenant", "t1", "--error-contains", "boom", "--older-than", "2h",
+	code := ta.play(t, "dlq", "replay", "--yes", "--type", "noop", "--tenant", "t1", "--error-contains", "boom", "--older-than", "2h",
 		"--newer-than", "48h", "--id", "a,b", "--id", "c", "--max", "500", "--rate", "12.5", "--canary", "5")
 	if code != exitOK {
 		t.Errorf("exit %d", code)
@@ -46,7 +45,7 @@ func TestReplayForScripts(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--dry-run", "-o", "json"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--dry-run", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	var p plan
@@ -54,7 +53,7 @@ func TestReplayForScripts(t *testing.T) {
 		t.Errorf("plan %+v, %v, calls %v", p, err, f.sent())
 	}
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--plan", p.PlanID, "--yes", "-o", "json"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--plan", p.PlanID, "--yes", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	var done jobAnswer
@@ -68,7 +67,7 @@ func TestReplayDryRun(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--dry-run", "--stack", "spillway", "--region", "eu-west-3"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--dry-run", "--stack", "spillway", "--region", "eu-west-3"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "replay  01TASK", "to tasks", "the first 1 of 100", "spillway dlq replay --plan "+fakePlan+" --region eu-west-3")
@@ -79,7 +78,7 @@ func TestReplayDryRun(t *testing.T) {
 	f = newFakeAdmin(t)
 	f.matched, f.skipped = 0, 0
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay"); code != exitOK {
 		t.Errorf("nothing matched: exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "nothing to do")
@@ -90,7 +89,7 @@ func TestReplayAsks(t *testing.T) {
 	for typed, want := range map[string]int{"y\n": exitOK, "Yes\r\n": exitOK, "n\n": exitFailed, "\n": exitFailed, "": exitFailed, "yo\n": exitFailed} {
 		f := newFakeAdmin(t)
 		ta := f.atTerminal(typed)
-		if code := ta.try(t, "", "dlq", "replay", "--no-follow"); code != want {
+		if code := ta.play(t, "dlq", "replay", "--no-follow"); code != want {
 			t.Errorf("%q: exit %d, want %d", typed, code, want)
 		}
 		mustContain(t, "stderr", ta.stderr.String(), "Replay 96 messages? [y/N]")
@@ -101,7 +100,7 @@ func TestReplayAsks(t *testing.T) {
 
 	f := newFakeAdmin(t)
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--rate", "5", "--no-follow", "--profile", "my own"); code != exitUsage {
+	if code := ta.play(t, "dlq", "replay", "--rate", "5", "--no-follow", "--profile", "my own"); code != exitUsage {
 		t.Errorf("no terminal: exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "nothing was changed", "spillway dlq replay --plan "+fakePlan+" --profile 'my own' --rate 5 --no-follow --yes")
@@ -134,7 +133,7 @@ func TestReplayPaints(t *testing.T) {
 	f := newFakeAdmin(t)
 	f.step = 10
 	ta := f.atTerminal("y\n")
-	if code := ta.try(t, "", "dlq", "replay"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "\x1b[2A", "replaying ", "█░", "  50/96  52%", "following █")
@@ -149,16 +148,14 @@ func TestReplayIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	f.step = 10
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := f.newOperator()
 	f.looked = func(n int) {
 		if n == 3 {
-			cancel()
+			ta.interrupt()
 		}
 	}
-	ta := f.newOperator()
-	ta.pace.poll = 200 * time.Millisecond // ten of which are there for stopping
-	if code := ta.run(ctx, []string{"dlq", "replay", "--yes", "-o", "json"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.play(t, "dlq", "replay", "--yes", "-o", "json"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	if diff := cmp.Diff(f.sent(), []string{"dlq.replay dry", "dlq.replay " + fakePlan, "dlq.stop"}); diff != "" {
 		t.Errorf("calls (-got +want):\n%s", diff)
@@ -168,7 +165,7 @@ func TestReplayIsStopped(t *testing.T) {
 
 	f.looked = nil // the command that was named goes on where it ended
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--plan", fakePlan, "--yes"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--plan", fakePlan, "--yes"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "96 replayed", "96  succeeded")
@@ -179,10 +176,10 @@ func TestReplayDoesNotStop(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	f.deaf, f.step = true, 1
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := f.newOperator()
 	f.looked = func(n int) {
 		if n == 2 {
-			cancel()
+			ta.interrupt()
 		}
 	}
 	f.answer = func(r adminRequest) any {
@@ -192,10 +189,8 @@ func TestReplayDoesNotStop(t *testing.T) {
 		return nil
 	}
 	f.matched, f.skipped = 1_000_000, 0
-	ta := f.newOperator()
-	ta.pace.poll = 20 * time.Millisecond
-	if code := ta.run(ctx, []string{"dlq", "replay", "--yes"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.play(t, "dlq", "replay", "--yes"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "(unavailable)", "has not stopped yet", "spillway dlq stop "+fakePlan)
 }
@@ -205,8 +200,7 @@ func TestReplayRunsOutOfTime(t *testing.T) {
 	f := newFakeAdmin(t)
 	f.matched, f.step = 1_000_000, 1
 	ta := f.newOperator()
-	ta.pace.poll = 200 * time.Millisecond
-	if code := ta.try(t, "", "dlq", "replay", "--yes", "--timeout", "500ms"); code != exitFailed {
+	if code := ta.play(t, "dlq", "replay", "--yes", "--timeout", "500ms"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "stopping the job …", "Go on with", "--plan "+fakePlan, "gave up after 500ms")
@@ -219,16 +213,15 @@ func TestFollowIsInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	f.endStep = 1
-	ctx, cancel := context.WithCancel(t.Context())
 	ta := f.newOperator()
 	f.answer = func(adminRequest) any {
 		if strings.Contains(ta.stdout.String(), "following") {
-			cancel()
+			ta.interrupt()
 		}
 		return nil
 	}
-	if code := ta.run(ctx, []string{"dlq", "replay", "--yes"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.play(t, "dlq", "replay", "--yes"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "all was sent", "spillway dlq jobs "+fakePlan)
 	mustContain(t, "stdout", ta.stdout.String(), "not finished yet")
@@ -303,7 +296,7 @@ func TestReplayGoesOn(t *testing.T) {
 			f := newFakeAdmin(t)
 			tt.set(f)
 			ta := f.newOperator()
-			if code := ta.try(t, "", "dlq", "replay", "--yes", "--rate", "50", "--canary", "2"); code != tt.code {
+			if code := ta.play(t, "dlq", "replay", "--yes", "--rate", "50", "--canary", "2"); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
 			mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want)
@@ -329,12 +322,12 @@ func TestReplayAnswerNeverComes(t *testing.T) {
 			f.mu.Lock()
 			f.job.Status = jobRunning
 			f.mu.Unlock()
-			<-t.Context().Done()
+			return noAnswer{never: true}
 		}
 		return nil
 	}
 	ta := f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--yes"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--yes"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "96  succeeded")
@@ -364,7 +357,7 @@ func TestReplayVerdict(t *testing.T) {
 			f := newFakeAdmin(t)
 			tt.set(f)
 			ta := f.newOperator()
-			if code := ta.try(t, "", append([]string{"dlq", "replay", "--yes"}, tt.args...)...); code != tt.code {
+			if code := ta.play(t, append([]string{"dlq", "replay", "--yes"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
 			mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want...)
@@ -386,7 +379,7 @@ func TestReplayRefused(t *testing.T) {
 			return nil
 		}
 		ta := f.newOperator()
-		if exit := ta.try(t, "", "dlq", "replay", "--yes", "-o", "json"); exit != exitFailed {
+		if exit := ta.play(t, "dlq", "replay", "--yes", "-o", "json"); exit != exitFailed {
 			t.Errorf("%s: exit %d", code, exit)
 		}
 		mustContain(t, "stderr", ta.stderr.String(), want)
@@ -408,7 +401,7 @@ func TestReplayDrops(t *testing.T) {
 		return fields{"ok": true, "job": job{JobID: fakePlan, Kind: "replay", Status: jobDone, Skipped: 3, Dropped: 3}}
 	}
 	ta := f.atTerminal("y\n")
-	if code := ta.try(t, "", "dlq", "replay"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "Drop 3 messages?")
@@ -420,7 +413,7 @@ func TestReplayPlan(t *testing.T) {
 	f := newFakeAdmin(t)
 	f.job = &job{JobID: fakePlan, Kind: "replay", Queue: "saga", Status: jobPlanned, Planned: 100}
 	ta := f.atTerminal("y\n")
-	if code := ta.try(t, "", "dlq", "replay", "--plan", fakePlan, "--rate", "7"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--plan", fakePlan, "--rate", "7"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "Carry out the plan for 100 messages?")
@@ -430,19 +423,19 @@ func TestReplayPlan(t *testing.T) {
 	}
 
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--plan", fakePlan, "--yes"); code != exitOK || len(f.sent()) != 1 {
+	if code := ta.play(t, "dlq", "replay", "--plan", fakePlan, "--yes"); code != exitOK || len(f.sent()) != 1 {
 		t.Errorf("carried out twice: exit %d, calls %v", code, f.sent())
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "carried out already")
 
 	ta = f.newOperator()
-	if code := ta.try(t, "", "task", "retry", "--plan", fakePlan, "--yes"); code != exitUsage {
+	if code := ta.play(t, "task", "retry", "--plan", fakePlan, "--yes"); code != exitUsage {
 		t.Errorf("of another kind: exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "is a replay, no retry")
 
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--plan", "01LOST", "--yes"); code != exitFailed {
+	if code := ta.play(t, "dlq", "replay", "--plan", "01LOST", "--yes"); code != exitFailed {
 		t.Errorf("lost: exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "(not_found)")
@@ -458,7 +451,7 @@ func TestReplayNative(t *testing.T) {
 		return fields{"ok": true, "native": true, "task_handle": "h1", "done": false}
 	}
 	ta := f.atTerminal("y\n")
-	if code := ta.try(t, "", "dlq", "replay", "--native", "--rate", "100"); code != exitOK {
+	if code := ta.play(t, "dlq", "replay", "--native", "--rate", "100"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "Let SQS move all of about 7 messages of tasks?")
@@ -468,7 +461,7 @@ func TestReplayNative(t *testing.T) {
 		t.Errorf("replay (-got +want):\n%s", diff)
 	}
 	ta = f.newOperator()
-	if code := ta.try(t, "", "dlq", "replay", "--native", "--queue", "saga"); code != exitUsage {
+	if code := ta.play(t, "dlq", "replay", "--native", "--queue", "saga"); code != exitUsage {
 		t.Errorf("no terminal: exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "spillway dlq replay --queue saga --native --yes")

@@ -5,20 +5,21 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // fakeAdmin plays Lambda's Invoke, with a small model of the admin function
-// behind it: one plan, whose job comes further with every look at it.
+// behind it: one plan, whose job comes further with every look at it. It is the
+// HTTP client itself, with no network in between, so that what waits for it can
+// be tested in a [synctest] bubble.
 type fakeAdmin struct {
-	t   *testing.T
-	url string
+	t *testing.T
 
 	// A test may set these before the first request.
 	answer     func(adminRequest) any // nil leaves it to the model
@@ -45,6 +46,7 @@ type fakeAdmin struct {
 // noAnswer is an answer that is none: what Lambda says of the function, or of
 // itself.
 type noAnswer struct {
+	never         bool // the call stays open until it is given up
 	status        int
 	code          string // of Lambda's error
 	functionError string
@@ -79,28 +81,22 @@ var knownFields = map[string][]string{
 }
 
 const (
-	fakePlan = "01PLAN"
-	fakeARN  = "arn:aws:iam::123456789012:user/me"
+	fakePlan     = "01PLAN"
+	fakeEndpoint = "http://127.0.0.1:1" // on this machine, and nothing of it is reached
+	fakeARN      = "arn:aws:iam::123456789012:user/me"
 )
 
 func newFakeAdmin(t *testing.T) *fakeAdmin {
 	t.Helper()
 	f := &fakeAdmin{t: t, matched: 100, skipped: 4, step: 40, endStep: 10}
 	f.ends = endings{Succeeded: 96}
-	srv := httptest.NewServer(http.HandlerFunc(f.serve))
-	t.Cleanup(func() {
-		srv.CloseClientConnections()
-		srv.Close()
-	})
-	f.url = srv.URL
 	return f
 }
 
 // newOperator is an app that reaches the fake.
 func (f *fakeAdmin) newOperator() *testApp {
 	ta := newTestApp(f.t)
-	ta.cfg.BaseEndpoint = aws.String(f.url)
-	ta.cfg.HTTPClient = awshttp.NewBuildableClient() // as a loaded configuration has it
+	ta.cfg.BaseEndpoint, ta.cfg.HTTPClient = aws.String(fakeEndpoint), f
 	ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"AdminFunctionName": "spillway-Admin"})
 	return ta
 }
@@ -116,8 +112,31 @@ func (f *fakeAdmin) atTerminal(text string) *testApp {
 	return ta
 }
 
-func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
+// Do sends a request and waits for the answer, no longer than its context lasts.
+func (f *fakeAdmin) Do(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body) // it is the sender's again once the context has ended
+	answered := make(chan *http.Response, 1)
+	go func() {
+		defer close(answered)
+		w := httptest.NewRecorder()
+		if f.serve(w, r, body) {
+			answered <- w.Result()
+		}
+	}()
+	select {
+	case res, ok := <-answered:
+		if !ok {
+			return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: io.EOF}
+		}
+		res.Request = r
+		return res, nil
+	case <-r.Context().Done():
+		return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: r.Context().Err()}
+	}
+}
+
+// serve answers, unless the connection breaks.
+func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request, body []byte) (answered bool) {
 	if want := "/2015-03-31/functions/spillway-Admin/invocations"; r.URL.Path != want {
 		f.t.Errorf("path %s, want %s", r.URL.Path, want)
 	}
@@ -145,8 +164,10 @@ func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request) {
 		out = f.model(r, req)
 	}
 	switch b, ok := out.(noAnswer); {
+	case ok && b.never:
+		<-r.Context().Done()
 	case out == nil:
-		panic(http.ErrAbortHandler) // the connection breaks
+		return false
 	case ok && b.functionError != "":
 		w.Header().Set("X-Amz-Function-Error", b.functionError)
 		_, _ = io.WriteString(w, b.body)
@@ -159,6 +180,7 @@ func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		_ = json.NewEncoder(w).Encode(out)
 	}
+	return true
 }
 
 // fields is an answer.

@@ -18,16 +18,16 @@ func TestStreamList(t *testing.T) {
 	}
 	f.answer = func(adminRequest) any { return list }
 	ta := f.newOperator()
-	if code := ta.try(t, "", "stream", "ls"); code != exitOK {
+	if code := ta.play(t, "stream", "ls"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	mustContain(t, "stdout", ta.stdout.String(), "ranges", "RetryAttemptsExhausted", "in 19h59m", "shard-1", "records\n", "r1", "refused", "expired", "boom: it broke")
+	mustContain(t, "stdout", ta.stdout.String(), "ranges", "RetryAttemptsExhausted", "in 20h00m", "shard-1", "records\n", "r1", "refused", "expired", "boom: it broke")
 	if diff := cmp.Diff(f.last("stream.list"), adminRequest{Command: "stream.list", Max: 100}); diff != "" {
 		t.Errorf("request (-got +want):\n%s", diff)
 	}
 	list = fields{"ok": true, "ranges": []fields{}, "records": []fields{}}
 	ta = f.newOperator()
-	if code := ta.try(t, "", "stream", "ls"); code != exitOK || ta.stdout.String() != "" {
+	if code := ta.play(t, "stream", "ls"); code != exitOK || ta.stdout.String() != "" {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "no records")
@@ -74,7 +74,7 @@ func TestStreamReplay(t *testing.T) {
 			if tt.typed != "" {
 				ta = f.atTerminal(tt.typed)
 			}
-			if code := ta.try(t, "", append([]string{"stream", "replay"}, tt.args...)...); code != tt.code {
+			if code := ta.play(t, append([]string{"stream", "replay"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
 			if n != len(tt.answers) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"testing"
 
@@ -71,7 +70,7 @@ func TestTask(t *testing.T) {
 			if tt.typed != "" {
 				ta = f.atTerminal(tt.typed)
 			}
-			if code := ta.try(t, "", append([]string{"task"}, tt.args...)...); code != tt.code {
+			if code := ta.play(t, append([]string{"task"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
 			}
 			if diff := cmp.Diff(f.sent(), tt.sent); diff != "" {
@@ -86,7 +85,7 @@ func TestRetryFilter(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	ta := f.newOperator()
-	if code := ta.try(t, "", "task", "retry", "--status", "failed", "--rate", "5", "--max", "9", "--dry-run"); code != exitOK {
+	if code := ta.play(t, "task", "retry", "--status", "failed", "--rate", "5", "--max", "9", "--dry-run"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	want := adminRequest{Command: "task.retry", By: fakeARN, Filter: &taskFilter{Status: "failed"}, Rate: 5, Max: 9, DryRun: true}
@@ -94,7 +93,7 @@ func TestRetryFilter(t *testing.T) {
 		t.Errorf("dry run (-got +want):\n%s", diff)
 	}
 	ta = f.newOperator()
-	if code := ta.try(t, "", "task", "retry", "--plan", fakePlan, "--yes"); code != exitOK {
+	if code := ta.play(t, "task", "retry", "--plan", fakePlan, "--yes"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	want = adminRequest{Command: "task.retry", By: fakeARN, PlanID: fakePlan}
@@ -108,18 +107,17 @@ func TestRetryIsInterrupted(t *testing.T) {
 	f := newFakeAdmin(t)
 	oneTaskOnly(f, "succeeded")
 	answer, looks := f.answer, 0
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := f.newOperator()
 	f.answer = func(r adminRequest) any {
 		if r.Command == "task.get" {
 			if looks++; looks == 2 {
-				cancel()
+				ta.interrupt()
 			}
 		}
 		return answer(r)
 	}
-	ta := f.newOperator()
-	if code := ta.run(ctx, []string{"task", "retry", "01TASK", "--yes", "-o", "json"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.play(t, "task", "retry", "01TASK", "--yes", "-o", "json"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	var last oneTask
 	if err := json.Unmarshal([]byte(ta.stdout.String()), &last); err != nil || last.Task.Status != "queued" {
