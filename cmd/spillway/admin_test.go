@@ -119,9 +119,7 @@ func TestAdminIsFound(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ta := newTestApp(t)
-			ta.cfg.BaseEndpoint, ta.cfg.HTTPClient = aws.String(fakeEndpoint), f
-			ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"AdminFunctionName": "spillway-Admin"})
+			ta := f.newOperator()
 			tt.set(ta)
 			if code := ta.try(t, "", append([]string{"dlq", "jobs"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)

@@ -44,7 +44,7 @@ type testApp struct {
 	cfg            aws.Config
 	stack          stackFunc
 	caller         identityFunc
-	interrupt      func() // what Ctrl-C does to a command that play runs
+	interrupt      func() // what Ctrl-C does to the command that try runs
 }
 
 type stackFunc func(name string) (*cloudformation.DescribeStacksOutput, error)
@@ -105,32 +105,26 @@ func newTestApp(t *testing.T) *testApp {
 }
 
 // try runs a command line, with the API's address unless the stack is to be
-// looked up.
+// looked up. It ends early at interrupt.
 func (ta *testApp) try(t *testing.T, apiURL string, args ...string) int {
 	t.Helper()
 	if apiURL != "" {
 		args = append(args, "--api-url", apiURL)
 	}
-	code := ta.run(t.Context(), args)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ta.interrupt = cancel
+	code := ta.run(ctx, args)
 	t.Logf("spillway %s: exit %d\n%s\n%s", strings.Join(args, " "), code, ta.stdout, ta.stderr)
 	return code
 }
 
-// bubbleBegins is what the clock of each [synctest] bubble says first.
-var bubbleBegins = time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC)
-
 // play is try in a [synctest] bubble, where time goes on only once everything
 // waits: however busy the machine is, an answer comes before the next look.
-// Nothing in it may reach the network. The command ends early at interrupt.
+// Nothing in it may reach the network.
 func (ta *testApp) play(t *testing.T, args ...string) (code int) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		ta.interrupt = cancel
-		code = ta.run(ctx, args)
-	})
-	t.Logf("spillway %s: exit %d\n%s\n%s", strings.Join(args, " "), code, ta.stdout, ta.stderr)
+	synctest.Test(t, func(t *testing.T) { code = ta.try(t, "", args...) })
 	return code
 }
 

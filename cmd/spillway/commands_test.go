@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -190,16 +189,15 @@ func TestWaitIsInterrupted(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t)
 	task := api.add(&client.Task{})
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := newTestApp(t)
 	api.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Query().Get("wait") != "" {
-			cancel()
+			ta.interrupt()
 		}
 		return 0, ""
 	}
-	ta := newTestApp(t)
-	if code := ta.run(ctx, []string{"get", task.ID, "--wait", "--api-url", api.url}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.try(t, api.url, "get", task.ID, "--wait"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 
 	api.refuse = nil
@@ -212,16 +210,15 @@ func TestWaitIsInterrupted(t *testing.T) {
 
 func TestInputReadIsInterrupted(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
 	ta := newTestApp(t)
 	r, w := io.Pipe()
 	t.Cleanup(func() { _ = w.Close() })
 	ta.in = readerFunc(func(b []byte) (int, error) {
-		cancel()
+		ta.interrupt()
 		return r.Read(b)
 	})
-	if code := ta.run(ctx, []string{"submit", "noop", "--input", "-"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.try(t, "", "submit", "noop", "--input", "-"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 }
 
@@ -294,17 +291,16 @@ func TestListKeepsWhatItHas(t *testing.T) {
 	for range 150 {
 		api.add(&client.Task{})
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := newTestApp(t)
 	api.refuse = func(r *http.Request) (int, string) {
 		if r.URL.Query().Get("cursor") != "" {
-			cancel()
+			ta.interrupt()
 			<-r.Context().Done()
 		}
 		return 0, ""
 	}
-	ta := newTestApp(t)
-	if code := ta.run(ctx, []string{"list", "--all", "-o", "json", "--api-url", api.url}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.try(t, api.url, "list", "--all", "-o", "json"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	var p client.Page
 	if err := json.Unmarshal([]byte(ta.stdout.String()), &p); err != nil || len(p.Tasks) != 100 {

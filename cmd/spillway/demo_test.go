@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -136,15 +135,14 @@ func TestDemoFindsDifferences(t *testing.T) {
 func TestDemoIsInterrupted(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t)
-	ctx, cancel := context.WithCancel(t.Context())
+	ta := newTestApp(t)
 	api.accepted = func(n int) {
 		if n == 20 {
-			cancel()
+			ta.interrupt()
 		}
 	}
-	ta := newTestApp(t)
-	if code := ta.run(ctx, []string{"demo", "--tasks", "2000", "--api-url", api.url}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.try(t, api.url, "demo", "--tasks", "2000"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "broken off after", "of 2000 tasks submitted")
 	if strings.Contains(ta.stdout.String(), "This should not be") {

@@ -9,12 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// ago is a time so long before a command that play runs, as the admin function
-// writes it.
-func ago(d time.Duration) string {
-	return bubbleBegins.Add(-d).Format("2006-01-02T15:04:05.000Z07:00")
-}
-
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)

@@ -112,16 +112,15 @@ func TestReplayAsks(t *testing.T) {
 func TestReplayAskedIsInterrupted(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
-	ctx, cancel := context.WithCancel(t.Context())
 	ta := f.atTerminal("")
 	forever := make(chan struct{})
 	t.Cleanup(func() { close(forever) })
 	ta.in = struct {
 		readerFunc
 		*output
-	}{func([]byte) (int, error) { cancel(); <-forever; return 0, context.Canceled }, &output{}}
-	if code := ta.run(ctx, []string{"dlq", "replay"}); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	}{func([]byte) (int, error) { ta.interrupt(); <-forever; return 0, context.Canceled }, &output{}}
+	if code := ta.try(t, "", "dlq", "replay"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	if len(f.sent()) != 1 {
 		t.Errorf("calls %v", f.sent())

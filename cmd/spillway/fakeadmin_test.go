@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -114,29 +116,20 @@ func (f *fakeAdmin) atTerminal(text string) *testApp {
 
 // Do sends a request and waits for the answer, no longer than its context lasts.
 func (f *fakeAdmin) Do(r *http.Request) (*http.Response, error) {
-	body, _ := io.ReadAll(r.Body) // it is the sender's again once the context has ended
-	answered := make(chan *http.Response, 1)
-	go func() {
-		defer close(answered)
-		w := httptest.NewRecorder()
-		if f.serve(w, r, body) {
-			answered <- w.Result()
-		}
-	}()
-	select {
-	case res, ok := <-answered:
-		if !ok {
-			return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: io.EOF}
-		}
-		res.Request = r
-		return res, nil
-	case <-r.Context().Done():
-		return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: r.Context().Err()}
+	w := httptest.NewRecorder()
+	err := io.EOF
+	if f.serve(w, r) {
+		err = nil
 	}
+	if err = cmp.Or(r.Context().Err(), err); err != nil {
+		return nil, &url.Error{Op: "Post", URL: r.URL.String(), Err: err}
+	}
+	return w.Result(), nil
 }
 
 // serve answers, unless the connection breaks.
-func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request, body []byte) (answered bool) {
+func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request) (answered bool) {
+	body, _ := io.ReadAll(r.Body)
 	if want := "/2015-03-31/functions/spillway-Admin/invocations"; r.URL.Path != want {
 		f.t.Errorf("path %s, want %s", r.URL.Path, want)
 	}
@@ -185,6 +178,12 @@ func (f *fakeAdmin) serve(w http.ResponseWriter, r *http.Request, body []byte) (
 
 // fields is an answer.
 type fields map[string]any
+
+// ago is a time so long before a command that [testApp.play] runs, as the admin
+// function writes it: the clock of a [synctest] bubble begins with the year 2000.
+func ago(d time.Duration) string {
+	return time.Date(2000, time.January, 1, 0, 0, 0, 0, time.UTC).Add(-d).Format("2006-01-02T15:04:05.000Z07:00")
+}
 
 func refused(code string) fields {
 	return fields{"ok": false, "code": code, "message": "the fake says " + code}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -113,7 +112,6 @@ func TestSubmitFileFromStdinAndWait(t *testing.T) {
 func TestSubmitFileIsInterrupted(t *testing.T) {
 	t.Parallel()
 	api := newFakeAPI(t)
-	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe() // stays open, as a terminal does
 	t.Cleanup(func() { _ = w.Close() })
 	go func() {
@@ -123,14 +121,13 @@ func TestSubmitFileIsInterrupted(t *testing.T) {
 	ta.in = r
 	api.refuse = func(r *http.Request) (int, string) {
 		if r.Header.Get("Idempotency-Key") == "k2" {
-			cancel()
+			ta.interrupt()
 			<-r.Context().Done()
 		}
 		return 0, ""
 	}
-	args := []string{"submit", "-f", "-", "-o", "json", "--api-url", api.url, "--concurrency", "1"}
-	if code := ta.run(ctx, args); code != exitInterrupted {
-		t.Errorf("exit %d: %s", code, ta.stderr)
+	if code := ta.try(t, api.url, "submit", "-f", "-", "-o", "json", "--concurrency", "1"); code != exitInterrupted {
+		t.Errorf("exit %d", code)
 	}
 	found := outcomes(t, ta.stdout.String())
 	if !found[1].OK {
