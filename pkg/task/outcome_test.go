@@ -105,6 +105,9 @@ func checkCleanText(t rapid.TB, s string, limit int) {
 	if !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !legal(r) }) {
 		t.Fatalf("CleanText(%q, %d) = %q: not what SQS accepts", s, limit, got)
 	}
+	if whole := task.CleanText(task.CleanText(s, 3*len(s)), limit); got != whole {
+		t.Fatalf("CleanText(%q, %d) = %q, and of the whole text cleaned first %q", s, limit, got, whole)
+	}
 	if again := task.CleanText(got, limit); again != got {
 		t.Fatalf("CleanText(%q, %d) = %q, the second time %q", s, limit, got, again)
 	}

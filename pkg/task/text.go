@@ -9,7 +9,14 @@ import (
 // what SQS refuses in bodies and attributes: it accepts tab, line feed,
 // carriage return, U+0020–U+D7FF, U+E000–U+FFFD and U+10000–U+10FFFF
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
+// It costs in proportion to limit, however long s is.
 func CleanText(s string, limit int) string {
+	limit = max(limit, 0)
+	// No replacement is shorter than what it replaces. So what lies beyond these
+	// bytes is beyond limit too, and so are the halves of a character cut here.
+	if len(s)-limit > utf8.UTFMax {
+		s = s[:limit+utf8.UTFMax]
+	}
 	clean := strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r <= 0xD7FF, r >= 0xE000 && r <= 0xFFFD, r >= 0x10000:
