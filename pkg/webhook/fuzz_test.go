@@ -47,6 +47,7 @@ func FuzzDeliver(f *testing.F) {
 		`{"url":"https://h.example","event":"e","payload":{"a":1},"secret":"x"}`,
 		`{"url":"https://h.example/a#b","event":"e","payload":1}`,
 		`{"url":"https://h.example:0/","event":"e","payload":1}`,
+		`{"url":"HTTP://00A:00000065535","event":"e","payload":1}`,
 		`{"url":"https://[fe80::1%25eth0]/","event":"e","payload":1}`,
 		`{}`,
 	} {
@@ -85,7 +86,7 @@ func checkDelivery(t *testing.T, input string, status int, retryAfter string) {
 	checkRequest(t, input, receiver.requests[0])
 }
 
-var hostForm = regexp.MustCompile(`^([0-9A-Za-z._-]{1,253}|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?$`)
+var hostForm = regexp.MustCompile(`^([0-9A-Za-z._-]{1,253}|\[[0-9A-Fa-f:.]+\])(:(0*[1-9][0-9]{0,4})?)?$`)
 
 // checkRequest: what is sent goes where people see that it goes, and is signed.
 func checkRequest(t *testing.T, input string, r *http.Request) {
