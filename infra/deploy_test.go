@@ -183,7 +183,7 @@ func TestWorkflowPermissions(t *testing.T) {
 
 var makes = regexp.MustCompile(`^make ([\w-]+)`)
 
-// The workflow runs what anybody can run, and all of it that says whether a change may go in.
+// The workflows run what anybody can run, and all of it that says whether a change may go in.
 func TestWorkflowRunsTargets(t *testing.T) {
 	files, _ := automation(t)
 	makefile, targets := read(t, "Makefile"), map[string]bool{}

@@ -34,16 +34,16 @@ func CleanText(s string, limit int) string {
 	return cutText(clean, limit-len("…")) + "…"
 }
 
-// cutText returns at most limit bytes of s, cut at a character border.
+// cutText returns at most limit bytes of s, cut at a character border. A limit
+// is not negative.
 func cutText(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	cut := max(limit, 0)
-	for cut > 0 && !utf8.RuneStart(s[cut]) {
-		cut--
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
 	}
-	return s[:cut]
+	return s[:limit]
 }
 
 // VisibleASCII reports whether s is 1 to limit visible ASCII characters: what
