@@ -2,22 +2,8 @@
 package main
 
 import (
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sfn"
-
 	"github.com/spillway-go/spillway/internal/app"
-	"github.com/spillway-go/spillway/pkg/saga"
-	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/internal/functions/recover"
 )
 
-func main() { app.Run(setup) }
-
-func setup(env *app.Env) (any, error) {
-	cfg := env.AWS()
-	tableName := env.String("TASKS_TABLE")
-	if err := env.Err(); err != nil {
-		return nil, err
-	}
-	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, nil)
-	return saga.NewRecovery(sfn.NewFromConfig(cfg), table, nil).Handle, nil
-}
+func main() { app.Run(recover.Setup) }

@@ -2,21 +2,8 @@
 package main
 
 import (
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-
-	"github.com/spillway-go/spillway/internal/api"
 	"github.com/spillway-go/spillway/internal/app"
-	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/internal/functions/status"
 )
 
-func main() { app.Run(setup) }
-
-func setup(env *app.Env) (any, error) {
-	cfg := env.AWS()
-	tableName := env.String("TASKS_TABLE")
-	opts := &tasktable.Options{Retention: env.Duration("TASK_RETENTION", 1)}
-	if err := env.Err(); err != nil {
-		return nil, err
-	}
-	return (&api.Status{Table: tasktable.New(dynamodb.NewFromConfig(cfg), tableName, opts)}).Handle, nil
-}
+func main() { app.Run(status.Setup) }

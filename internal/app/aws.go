@@ -24,7 +24,7 @@ func (e *Env) AWS() aws.Config {
 		Region: e.String("AWS_REGION"),
 		Credentials: credentials.NewStaticCredentialsProvider(
 			e.String("AWS_ACCESS_KEY_ID"), e.String("AWS_SECRET_ACCESS_KEY"), e.Optional("AWS_SESSION_TOKEN")),
-		HTTPClient:       HTTPClient(callTimeout),
+		HTTPClient:       e.HTTPClient(callTimeout),
 		RetryMaxAttempts: maxAttempts,
 		ConfigSources:    []any{endpoints{e.getenv, e.flag("AWS_USE_FIPS_ENDPOINT"), e.flag("AWS_USE_DUALSTACK_ENDPOINT")}},
 	}

@@ -3,20 +3,50 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // Env reads a function's configuration from its environment. Every mistake is
 // kept, so that [Env.Err] names all of them at once. Names carry no values
 // into errors.
 type Env struct {
-	getenv func(string) string
-	errs   []error
+	getenv    func(string) string
+	transport http.RoundTripper
+	errs      []error
 }
 
+// Option changes what an [Env] provides.
+type Option func(*Env)
+
+// WithTransport sends every request of the function through rt, which must be
+// safe for concurrent use: those of the AWS clients, and webhooks. Defaults to
+// connections of the function's own.
+func WithTransport(rt http.RoundTripper) Option { return func(e *Env) { e.transport = rt } }
+
 // NewEnv reads through getenv, which is [os.Getenv] outside of tests.
-func NewEnv(getenv func(string) string) *Env { return &Env{getenv: getenv} }
+func NewEnv(getenv func(string) string, opts ...Option) *Env {
+	e := &Env{getenv: getenv}
+	for _, opt := range opts {
+		opt(e)
+	}
+	return e
+}
+
+// Transport is the transport of [WithTransport], nil without one.
+func (e *Env) Transport() http.RoundTripper { return e.transport }
+
+// HTTPClient returns a client for the SDK, see [HTTPClient], that sends through
+// the transport of [WithTransport] if there is one.
+func (e *Env) HTTPClient(timeout time.Duration) aws.HTTPClient {
+	if e.transport != nil {
+		return httpClient{&http.Client{Transport: e.transport, Timeout: timeout}}
+	}
+	return HTTPClient(timeout)
+}
 
 // String returns a value that must not be empty.
 func (e *Env) String(name string) string {

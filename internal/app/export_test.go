@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
 // CallTimeout is the bound of one exchange with this client, 0 without one.
@@ -12,5 +13,9 @@ func CallTimeout(c aws.HTTPClient) time.Duration {
 	if !ok {
 		return 0
 	}
-	return client.sdk.GetTimeout()
+	sdk, ok := client.sdk.(*awshttp.BuildableClient)
+	if !ok {
+		return 0
+	}
+	return sdk.GetTimeout()
 }

@@ -22,7 +22,7 @@ const callTimeout = 5 * time.Second
 // sending for failed and closes the connection under the answer. A call that
 // took effect is then made again, up to a second later
 // (https://github.com/aws/aws-sdk-go-v2/issues/2737). Read has no such flaw.
-type httpClient struct{ sdk *awshttp.BuildableClient }
+type httpClient struct{ sdk aws.HTTPClient }
 
 // HTTPClient returns a client for the SDK that does not break calls which took
 // effect. timeout bounds one exchange; 0 means no bound but the context's.

@@ -3,13 +3,7 @@ package main
 
 import (
 	"github.com/spillway-go/spillway/internal/app"
-	"github.com/spillway-go/spillway/internal/app/tripstep"
-	"github.com/spillway-go/spillway/internal/trip"
-	"github.com/spillway-go/spillway/pkg/saga"
+	"github.com/spillway-go/spillway/internal/functions/tripstep"
 )
 
-func main() { app.Run(setup) }
-
-func setup(env *app.Env) (any, error) {
-	return tripstep.Setup(env, "BookFlight", func(l *saga.Ledger, d *trip.Desk) saga.Handler { return saga.Action(l, d.BookFlight) })
-}
+func main() { app.Run(tripstep.BookFlight) }

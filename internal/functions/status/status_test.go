@@ -1,4 +1,4 @@
-package main
+package status
 
 import (
 	"cmp"
@@ -21,7 +21,7 @@ import (
 func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
-	handler := lambda.NewHandler(apptest.Check(t, setup, "StatusFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}))
+	handler := lambda.NewHandler(apptest.Check(t, Setup, "StatusFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}))
 
 	for name, want := range map[string]string{
 		"status": `"statusCode":404,"headers":{"Cache-Control":"no-store","Content-Type":"application/problem+json"}`,
@@ -43,7 +43,7 @@ func TestSample(t *testing.T) {
 	aws := apptest.NewFake(t, map[string][]string{"GetItem": {`{"Item":` + row + `}`}})
 	apptest.Hermetic(t, aws.URL)
 	values := map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package cancel
 
 import (
 	"cmp"
@@ -18,7 +18,7 @@ import (
 func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
-	handler := apptest.Check(t, setup, "CancelFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"})
+	handler := apptest.Check(t, Setup, "CancelFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"})
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), apptest.Sample(t, "cancel"))
 	if err != nil || !strings.Contains(string(out), `"statusCode":404`) {
 		t.Errorf("answer %s, %v", out, err)
@@ -41,7 +41,7 @@ func TestSample(t *testing.T) {
 		})
 		apptest.Hermetic(t, aws.URL)
 		values := map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}
-		handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+		handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,4 @@
-package main
+package rescue
 
 import (
 	"bytes"
@@ -27,12 +27,12 @@ import (
 
 var update = flag.Bool("update", false, "write events/rescue.json anew")
 
-const sample = "../../events/rescue.json"
+const sample = "../../../events/rescue.json"
 
 func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
-	handler := apptest.Check(t, setup, "RescueFunction", map[string]string{
+	handler := apptest.Check(t, Setup, "RescueFunction", map[string]string{
 		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures",
 	})
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(`{"Records":[]}`))
@@ -70,7 +70,7 @@ func TestRescue(t *testing.T) {
 	t.Cleanup(server.Close)
 	apptest.Hermetic(t, server.URL)
 	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": server.URL + "/1/stream-failures"}
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestSampleIsRescued(t *testing.T) {
 	})
 	apptest.Hermetic(t, aws.URL)
 	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures"}
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}

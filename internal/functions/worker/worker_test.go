@@ -1,4 +1,4 @@
-package main
+package worker
 
 import (
 	"cmp"
@@ -34,12 +34,12 @@ import (
 
 var update = flag.Bool("update", false, "write events/worker.json anew")
 
-const sample = "../../events/worker.json"
+const sample = "../../../events/worker.json"
 
 func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
-	handler := apptest.Check(t, setup, "WorkerFunction", map[string]string{
+	handler := apptest.Check(t, Setup, "WorkerFunction", map[string]string{
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
 		"DEAD_LETTER_QUEUE_URL": aws.URL + "/1/dead-letter", "MAX_ATTEMPTS": "5", "MAX_RECEIVE_COUNT": "100", "RETRY_BASE_DELAY": "2s",
 		"RETRY_MAX_DELAY": "15m", "BACKLOG_AFTER": "5m", "WEBHOOK_TIMEOUT": "10s", "WEBHOOK_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:1:secret:s",
@@ -152,7 +152,7 @@ func handle(t *testing.T, aws *apptest.Fake, event string) (answer string) {
 	t.Helper()
 	apptest.Hermetic(t, aws.URL)
 	values := environment(aws.URL)
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}

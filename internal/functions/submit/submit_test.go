@@ -1,4 +1,4 @@
-package main
+package submit
 
 import (
 	"cmp"
@@ -32,7 +32,7 @@ func TestSetup(t *testing.T) {
 	apptest.Hermetic(t, aws.URL)
 	values := environment(aws.URL)
 	values["ENDPOINT_URL"] = "http://127.0.0.1:4566"
-	handler := apptest.Check(t, setup, "SubmitFunction", values, "ENDPOINT_URL")
+	handler := apptest.Check(t, Setup, "SubmitFunction", values, "ENDPOINT_URL")
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), apptest.Sample(t, "submit"))
 	if err != nil || !strings.Contains(string(out), `"statusCode":202`) || !strings.Contains(string(out), `"Location":"http://127.0.0.1:4566/restapis/`) {
 		t.Errorf("answer %s, %v", out, err)
@@ -48,7 +48,7 @@ func TestSample(t *testing.T) {
 	aws := apptest.NewFake(t, nil)
 	apptest.Hermetic(t, aws.URL)
 	values := environment(aws.URL)
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package main
+package notify
 
 import (
 	"cmp"
@@ -27,12 +27,12 @@ import (
 
 var update = flag.Bool("update", false, "write events/notify.json anew")
 
-const sample = "../../events/notify.json"
+const sample = "../../../events/notify.json"
 
 func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
-	handler := lambda.NewHandler(apptest.Check(t, setup, "NotifyFunction", map[string]string{
+	handler := lambda.NewHandler(apptest.Check(t, Setup, "NotifyFunction", map[string]string{
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
 		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
 	}))
@@ -72,7 +72,7 @@ func TestSampleIsTold(t *testing.T) {
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
 		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
 	}
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}

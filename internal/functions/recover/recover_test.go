@@ -1,4 +1,4 @@
-package main
+package recover
 
 import (
 	"os"
@@ -15,7 +15,7 @@ import (
 func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
-	handler := lambda.NewHandler(apptest.Check(t, setup, "RecoverFunction", map[string]string{"TASKS_TABLE": "tasks"}))
+	handler := lambda.NewHandler(apptest.Check(t, Setup, "RecoverFunction", map[string]string{"TASKS_TABLE": "tasks"}))
 	for _, tt := range []struct {
 		sample string
 		calls  []string
@@ -41,7 +41,7 @@ func TestRecovers(t *testing.T) {
 			"GetItem": {`{"Item":{"id":{"S":"` + id + `"},"run":{"N":"1"},"status":{"S":"running"},"type":{"S":"trip.book"},"deadline":{"N":"4102444800000"},"expires_at":{"N":"4102444800"}}}`},
 		})
 		apptest.Hermetic(t, aws.URL)
-		handler, err := setup(app.NewEnv(func(name string) string {
+		handler, err := Setup(app.NewEnv(func(name string) string {
 			if name == "TASKS_TABLE" {
 				return "tasks"
 			}

@@ -1,4 +1,4 @@
-package main
+package admin
 
 import (
 	"cmp"
@@ -31,7 +31,7 @@ func TestSetup(t *testing.T) {
 	aws := apptest.NewAWS(t)
 	apptest.Hermetic(t, aws.URL)
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin") // as Lambda does
-	handler := lambda.NewHandler(apptest.Check(t, setup, "AdminFunction", environment(aws)))
+	handler := lambda.NewHandler(apptest.Check(t, Setup, "AdminFunction", environment(aws)))
 
 	index := slices.Repeat([]string{"Query"}, 4) // a shard each
 	for name, tt := range map[string]struct {
@@ -83,7 +83,7 @@ func TestSetupWithFaults(t *testing.T) {
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin")
 	values := environment(aws)
 	values["CHAOS_ENABLED"] = "true"
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestStreamReplay(t *testing.T) {
 	apptest.Hermetic(t, server.URL)
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin")
 	values := environment(&apptest.AWS{URL: server.URL})
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
 	if err != nil {
 		t.Fatal(err)
 	}
