@@ -43,8 +43,8 @@ var stack struct {
 	secrets  *secretsmanager.Client
 }
 
-// buildDir takes the functions, which are built once for all stacks.
-const buildDir = ".aws-sam/integration"
+// functions is the checkout with its functions built, once for all stacks.
+var functions *localaws.Checkout
 
 func TestMain(m *testing.M) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -58,13 +58,12 @@ func TestMain(m *testing.M) {
 }
 
 func run(ctx context.Context, m *testing.M) (code int, err error) {
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: buildDir})
+	checkout, remove, err := localaws.OpenBuilt(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
-	if err := checkout.Build(ctx); err != nil {
-		return 0, err
-	}
+	defer func() { err = errors.Join(err, remove()) }()
+	functions = checkout
 	endpoint, stopAWS, err := endpointOf(ctx, checkout)
 	if err != nil {
 		return 0, err

@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
@@ -69,7 +68,6 @@ func TestLifeOfAStack(t *testing.T) {
 // ownStack is a stack beside the suite's, with the same functions.
 type ownStack struct {
 	name     string
-	checkout *localaws.Checkout
 	out      map[string]string
 	api      *client.Client
 	deployed bool
@@ -79,11 +77,7 @@ type ownStack struct {
 // nothing of it is left.
 func newOwnStack(t *testing.T) *ownStack {
 	t.Helper()
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: buildDir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &ownStack{name: "spillway-it-" + strconv.FormatInt(time.Now().UnixNano(), 36), checkout: checkout}
+	s := &ownStack{name: "spillway-it-" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	t.Cleanup(func() {
 		s.remove(t)
 		s.removeArchive(t)
@@ -96,7 +90,7 @@ func (s *ownStack) deploy(t *testing.T, params map[string]string) {
 	t.Helper()
 	var err error
 	s.deployed = true // half of one has to be removed as well
-	if s.out, err = s.checkout.Deploy(t.Context(), aws.ToString(stack.cfg.BaseEndpoint), s.name, params); err != nil {
+	if s.out, err = functions.Deploy(t.Context(), aws.ToString(stack.cfg.BaseEndpoint), s.name, params); err != nil {
 		t.Fatal(err)
 	}
 	s.api, err = client.New(s.out["ApiUrl"], &client.Options{Credentials: stack.cfg.Credentials, Region: stack.cfg.Region})
@@ -165,7 +159,7 @@ func (s *ownStack) remove(t *testing.T) {
 		return
 	}
 	s.deployed = false
-	if err := s.checkout.Delete(context.WithoutCancel(t.Context()), aws.ToString(stack.cfg.BaseEndpoint), s.name); err != nil {
+	if err := functions.Delete(context.WithoutCancel(t.Context()), aws.ToString(stack.cfg.BaseEndpoint), s.name); err != nil {
 		t.Error(err)
 	}
 }

@@ -27,7 +27,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/spillway-go/spillway/internal/localaws"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
@@ -40,11 +39,8 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	// A build tag that no file asks for makes other binaries of the same source,
 	// and they say so in their build information.
 	tag := "release" + strconv.FormatInt(time.Now().UnixMilli(), 36)
-	next, err := localaws.Open(&localaws.Options{BuildDir: ".aws-sam/integration-next", Tags: []string{tag}})
+	next, err := functions.Rebuilt(t.Context(), t.TempDir(), tag)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := next.Build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	r := newPacedReceiver(t)

@@ -48,13 +48,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(ctx context.Context, m *testing.M) (code int, err error) {
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: ".aws-sam/replay"})
+	checkout, remove, err := localaws.OpenBuilt(ctx, nil)
 	if err != nil {
 		return 0, err
 	}
-	if err := checkout.Build(ctx); err != nil {
-		return 0, err
-	}
+	defer func() { err = errors.Join(err, remove()) }()
 	port, err := localaws.FreePort()
 	if err != nil {
 		return 0, err

@@ -13,9 +13,6 @@ import (
 	"github.com/spillway-go/spillway/internal/localaws"
 )
 
-// buildDir takes the functions and the template, apart from those of other suites.
-var buildDir = filepath.Join(".aws-sam", "security")
-
 // root is the checkout.
 var root = filepath.Join("..", "..")
 
@@ -24,23 +21,32 @@ func TestMain(m *testing.M) {
 		fmt.Println("security: the template is the same wherever it is deployed, so the run without an endpoint is enough")
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := removeBuild(); err != nil {
+		fmt.Fprintln(os.Stderr, "security:", err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
-// build runs `sam build`, once.
+// removeBuild is what remains to be done with the build.
+var removeBuild = func() error { return nil }
+
+// build builds the functions, once.
 var build = sync.OnceValues(func() (*localaws.Checkout, error) {
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: buildDir})
-	if err != nil {
-		return nil, err
+	checkout, remove, err := localaws.OpenBuilt(context.Background(), nil)
+	if err == nil {
+		removeBuild = remove
 	}
-	return checkout, checkout.Build(context.Background())
+	return checkout, err
 })
 
 // built is a file that `sam build` left.
 func built(tb testing.TB, elem ...string) string {
 	tb.Helper()
-	if _, err := build(); err != nil {
+	checkout, err := build()
+	if err != nil {
 		tb.Fatal(err)
 	}
-	return filepath.Join(append([]string{root, buildDir}, elem...)...)
+	return filepath.Join(append([]string{checkout.BuildDir()}, elem...)...)
 }

@@ -46,13 +46,11 @@ type stack struct {
 // start builds the functions, starts the local AWS and deploys. What it
 // started is stopped again when it fails.
 func start(ctx context.Context) (_ *stack, err error) {
-	checkout, err := localaws.Open(&localaws.Options{BuildDir: ".aws-sam/soak", Progress: os.Stdout})
+	checkout, remove, err := localaws.OpenBuilt(ctx, &localaws.Options{Progress: os.Stdout})
 	if err != nil {
 		return nil, err
 	}
-	if err := checkout.Build(ctx); err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, remove()) }()
 	port, err := localaws.FreePort()
 	if err != nil {
 		return nil, err

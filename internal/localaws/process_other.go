@@ -3,6 +3,7 @@
 package localaws
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 	"time"
@@ -18,6 +19,7 @@ func startDetached(*exec.Cmd) (<-chan struct{}, error) { return nil, supported()
 func runToEnd(cmd *exec.Cmd) error                     { return cmd.Run() }
 func endGroup(int, func() bool, time.Duration) error   { return supported() }
 func startTime(int) string                             { return "" }
-func lock(string) (unlock func(), err error)           { return func() {}, nil }
 
 func processGroup(int) int { return 0 }
+
+func lock(context.Context, string) (unlock func(), err error) { return func() {}, nil }

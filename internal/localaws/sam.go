@@ -66,20 +66,32 @@ func (c *Checkout) Build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	environ := append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+buildFlags(c.tags), "AWS_DEFAULT_REGION="+region)
 	return c.progress.step(fmt.Sprintf("building %d functions", len(mains)+len(steps)), func() error {
-		err := c.sam(ctx, environ, "build", "--build-dir", c.buildDir,
+		err := c.sam(ctx, c.buildEnviron(), "build", "--build-dir", c.buildDir,
 			"--parameter-overrides", "Architecture="+architecture())
 		if err != nil && ctx.Err() == nil {
 			// SAM hides what the compiler said, so ask it once more.
-			cmd := exec.CommandContext(ctx, "go", "build", "-o", os.DevNull, "./functions/...")
-			cmd.Dir, cmd.Env = c.root, environ
-			if output, goErr := cmd.CombinedOutput(); goErr != nil {
-				return fmt.Errorf("go build ./functions/...: %w; it said:\n%s", goErr, tail(string(output), 30))
+			if goErr := c.compile(ctx, os.DevNull, "./functions/..."); goErr != nil {
+				return goErr
 			}
 		}
 		return err
 	})
+}
+
+// buildEnviron is the environment that functions are built in.
+func (c *Checkout) buildEnviron() []string {
+	return append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS="+buildFlags(c.tags), "AWS_DEFAULT_REGION="+region)
+}
+
+// compile builds programs as functions are built.
+func (c *Checkout) compile(ctx context.Context, output, packages string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", output, packages)
+	cmd.Dir, cmd.Env = c.root, c.buildEnviron()
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w; it said:\n%s", packages, err, tail(string(text), 30))
+	}
+	return nil
 }
 
 // Deploy deploys what [Checkout.Build] built to endpoint and returns the stack's outputs. The parameters are those of

@@ -25,7 +25,7 @@ func (c *Checkout) Up(ctx context.Context, server Server) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
+	unlock, err := lock(ctx, filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dir, err)
 	}
