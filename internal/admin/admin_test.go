@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -56,7 +57,7 @@ func TestUnknownCommands(t *testing.T) {
 			`{"Command":"dlq.status"}`:      `"command" is missing or no text: it is one of ` + all,
 			`{"queue":"tasks","x":{"y":1}}`: `"command" is missing or no text: it is one of ` + all,
 		} {
-			if got := f.refused(payload, CodeUnknownCommand); got != want {
+			if got := f.refused(payload, adminapi.CodeUnknownCommand); got != want {
 				f.Errorf("%.60s: %s, want %s", payload, got, want)
 			}
 		}
@@ -67,13 +68,13 @@ func TestUnknownFields(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		for name, c := range commands {
 			for _, field := range []string{"x", "Queue", "force", strings.Repeat("z", 500), "", "ok", "\u017f"} {
-				got := f.refused(fmt.Sprintf(`{"command":%q,%q:1}`, name, field), CodeUnknownField)
+				got := f.refused(fmt.Sprintf(`{"command":%q,%q:1}`, name, field), adminapi.CodeUnknownField)
 				if want := fmt.Sprintf("%s has no field %q: it has %s", name, task.CleanText(field, 64), known(c.fields)); got != want {
 					f.Errorf("%s: %s, want %s", name, got, want)
 				}
 			}
 		}
-		if got := f.refused(`{"command":"dlq.status","queue":"tasks","z":1,"a":2,"m":3}`, CodeUnknownField); got != `dlq.status has no field "a": it has queue` {
+		if got := f.refused(`{"command":"dlq.status","queue":"tasks","z":1,"a":2,"m":3}`, adminapi.CodeUnknownField); got != `dlq.status has no field "a": it has queue` {
 			f.Error(got)
 		}
 	})
@@ -82,7 +83,7 @@ func TestUnknownFields(t *testing.T) {
 func TestPayloadsThatAreNoObject(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		for _, payload := range []string{`null`, `[]`, `"dlq.status"`, `1`, `true`, `[{"command":"dlq.status"}]`} {
-			if got := f.refused(payload, CodeInvalid); got != `the payload must be one JSON object, such as {"command":"dlq.status"}` {
+			if got := f.refused(payload, adminapi.CodeInvalid); got != `the payload must be one JSON object, such as {"command":"dlq.status"}` {
 				f.Errorf("%s: %s", payload, got)
 			}
 		}
@@ -120,7 +121,7 @@ func TestWrongTypes(t *testing.T) {
 					wrong = []string{`1`, `true`, `[]`, `{}`, huge}
 				}
 				for _, value := range wrong {
-					got := f.refused(fmt.Sprintf(`{"command":%q,%q:%s}`, name, field, value), CodeInvalid)
+					got := f.refused(fmt.Sprintf(`{"command":%q,%q:%s}`, name, field, value), adminapi.CodeInvalid)
 					if !strings.Contains(got, field) || strings.Contains(got, "struct") || strings.Contains(got, "Query") {
 						f.Errorf("%s: %s of %.60s: %s", name, field, value, got)
 					}
@@ -185,15 +186,19 @@ func TestJobs(t *testing.T) {
 			"job_id": "J", "kind": "replay", "queue": "tasks", "status": "planned", "by": "me", "request_id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
 			"created_at": "TIME", "updated_at": "TIME", "plan_expires_at": "TIME", "filter": {"type": "x"}, "rate": 2.5, "max": 7, "canary_size": 3,
 			"matched": 0, "replayed": 0, "skipped": 0, "dropped": 0, "failed": 0, "done": false, "at_least_once": 0, "hops": 0, "reasons": {}}`)
-		for _, tt := range []struct{ fields, code, message string }{
-			{`"job_id":"x"`, CodeNotFound, "there is no job or plan x"},
-			{`"job_id":"` + strings.Repeat("x", 3000) + `"`, CodeInvalid, `"job_id" is no id`},
-			{`"max":-1`, CodeInvalid, "max is -1: it is between 1 and 1000"},
-			{`"job_id":"` + ids[0] + `","max":1001`, CodeInvalid, "max is 1001: it is between 1 and 1000"},
-			{`"from":-1`, CodeInvalid, "from is -1: it counts from 0"},
-			{`"job_id":"` + ids[0] + `","from":-1`, CodeInvalid, "from is -1: it counts from 0"},
-			{`"from":1`, CodeInvalid, "from needs a job_id"},
-			{`"from":1,"max":5`, CodeInvalid, "from needs a job_id"},
+		for _, tt := range []struct {
+			fields  string
+			code    adminapi.Code
+			message string
+		}{
+			{`"job_id":"x"`, adminapi.CodeNotFound, "there is no job or plan x"},
+			{`"job_id":"` + strings.Repeat("x", 3000) + `"`, adminapi.CodeInvalid, `"job_id" is no id`},
+			{`"max":-1`, adminapi.CodeInvalid, "max is -1: it is between 1 and 1000"},
+			{`"job_id":"` + ids[0] + `","max":1001`, adminapi.CodeInvalid, "max is 1001: it is between 1 and 1000"},
+			{`"from":-1`, adminapi.CodeInvalid, "from is -1: it counts from 0"},
+			{`"job_id":"` + ids[0] + `","from":-1`, adminapi.CodeInvalid, "from is -1: it counts from 0"},
+			{`"from":1`, adminapi.CodeInvalid, "from needs a job_id"},
+			{`"from":1,"max":5`, adminapi.CodeInvalid, "from needs a job_id"},
 		} {
 			if got := f.refused(`{"command":"dlq.jobs",`+tt.fields+`}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%.60s: %s, want %s", tt.fields, got, tt.message)
@@ -232,34 +237,35 @@ func TestDescribe(t *testing.T) {
 	said := awsError("DynamoDB", "UpdateItem", "ThrottlingException")
 	const unavailable = "a call to AWS failed, and the function's log says which; nothing is lost, and the command can be repeated"
 	for _, tt := range []struct {
-		err           error
-		code, message string
+		err     error
+		code    adminapi.Code
+		message string
 	}{
-		{&Error{CodeConfirm, "say so"}, CodeConfirm, "say so"},
-		{fmt.Errorf("x: %w", &Error{CodeConfirm, "say so"}), CodeConfirm, "say so"},
-		{fmt.Errorf("%w: no job", redrive.ErrNotFound), CodeNotFound, "not found: no job"},
-		{fmt.Errorf("%w: q", redrive.ErrUnknownQueue), CodeUnknownQueue, "unknown queue: q"},
-		{fmt.Errorf("%w: q", redrive.ErrInvalid), CodeInvalid, "invalid request: q"},
-		{redrive.ErrPlanExpired, CodePlanExpired, "the plan has expired"},
-		{redrive.ErrPlanUsed, CodePlanUsed, "the plan cannot be executed any more"},
-		{redrive.ErrBusy, CodeJobRunning, "another job is running"},
-		{redrive.ErrUnsupported, CodeUnsupported, "not supported"},
-		{redrive.ErrNotRetryable, CodeNotRetryable, "the task cannot be retried"},
-		{redrive.ErrDeadline, CodeDeadline, "the deadline has passed"},
-		{fmt.Errorf("%w: f", chaos.ErrInvalid), CodeInvalid, "invalid fault: f"},
-		{fmt.Errorf("task x: %w", tasktable.ErrNotFound), CodeNotFound, "task x: no such task"},
-		{fmt.Errorf("task x: %w", tasktable.ErrFinished), CodeFinished, "task x: the task has finished"},
-		{said, CodeUnavailable, unavailable},
-		{errors.New("boom"), CodeUnavailable, unavailable},
-		{errors.Join(redrive.ErrUnsupported, said), CodeUnsupported, "not supported"},
-		{fmt.Errorf("%w: %w", redrive.ErrBusy, said), CodeJobRunning, "another job is running"},
-		{fmt.Errorf("%w: %s", redrive.ErrInvalid, strings.Repeat("x", 5000)), CodeInvalid, task.CleanText("invalid request: "+strings.Repeat("x", 5000), 1000)},
+		{&Error{adminapi.CodeConfirm, "say so"}, adminapi.CodeConfirm, "say so"},
+		{fmt.Errorf("x: %w", &Error{adminapi.CodeConfirm, "say so"}), adminapi.CodeConfirm, "say so"},
+		{fmt.Errorf("%w: no job", redrive.ErrNotFound), adminapi.CodeNotFound, "not found: no job"},
+		{fmt.Errorf("%w: q", redrive.ErrUnknownQueue), adminapi.CodeUnknownQueue, "unknown queue: q"},
+		{fmt.Errorf("%w: q", redrive.ErrInvalid), adminapi.CodeInvalid, "invalid request: q"},
+		{redrive.ErrPlanExpired, adminapi.CodePlanExpired, "the plan has expired"},
+		{redrive.ErrPlanUsed, adminapi.CodePlanUsed, "the plan cannot be executed any more"},
+		{redrive.ErrBusy, adminapi.CodeJobRunning, "another job is running"},
+		{redrive.ErrUnsupported, adminapi.CodeUnsupported, "not supported"},
+		{redrive.ErrNotRetryable, adminapi.CodeNotRetryable, "the task cannot be retried"},
+		{redrive.ErrDeadline, adminapi.CodeDeadline, "the deadline has passed"},
+		{fmt.Errorf("%w: f", chaos.ErrInvalid), adminapi.CodeInvalid, "invalid fault: f"},
+		{fmt.Errorf("task x: %w", tasktable.ErrNotFound), adminapi.CodeNotFound, "task x: no such task"},
+		{fmt.Errorf("task x: %w", tasktable.ErrFinished), adminapi.CodeFinished, "task x: the task has finished"},
+		{said, adminapi.CodeUnavailable, unavailable},
+		{errors.New("boom"), adminapi.CodeUnavailable, unavailable},
+		{errors.Join(redrive.ErrUnsupported, said), adminapi.CodeUnsupported, "not supported"},
+		{fmt.Errorf("%w: %w", redrive.ErrBusy, said), adminapi.CodeJobRunning, "another job is running"},
+		{fmt.Errorf("%w: %s", redrive.ErrInvalid, strings.Repeat("x", 5000)), adminapi.CodeInvalid, task.CleanText("invalid request: "+strings.Repeat("x", 5000), 1000)},
 	} {
 		if got := describe(tt.err); got.Code != tt.code || got.Message != tt.message {
 			t.Errorf("%v: %v", tt.err, got)
 		}
 	}
-	if got := (&Error{CodeConfirm, "say so"}).Error(); got != "confirm_required: say so" {
+	if got := (&Error{adminapi.CodeConfirm, "say so"}).Error(); got != "confirm_required: say so" {
 		t.Error(got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -21,7 +22,7 @@ type Chaos struct {
 // unbuilt are targets that the commands reserve, and nothing asks for yet.
 var unbuilt = []chaos.Target{"http", "dynamodb", "sqs", "sfn"}
 
-var errChaosDisabled = &Error{CodeChaosDisabled, "this stack has no fault injection: deploy it with the parameter ChaosEnabled=true, and never where others work"}
+var errChaosDisabled = &Error{adminapi.CodeChaosDisabled, "this stack has no fault injection: deploy it with the parameter ChaosEnabled=true, and never where others work"}
 
 // checkTarget refuses a target that nothing asks for, whose fault would be set
 // and never seen.
@@ -34,25 +35,14 @@ func (c *Chaos) checkTarget(target chaos.Target) error {
 	case slices.Contains(c.Targets, target):
 		return nil
 	case slices.Contains(unbuilt, target):
-		return &Error{CodeUnsupported, fmt.Sprintf("faults of %s cannot be injected yet: only steps can fail, which are %s", target, strings.Join(all, ", "))}
+		return &Error{adminapi.CodeUnsupported, fmt.Sprintf("faults of %s cannot be injected yet: only steps can fail, which are %s", target, strings.Join(all, ", "))}
 	default:
-		return &Error{CodeInvalid, fmt.Sprintf("there is no target %q: known are %s", task.CleanText(string(target), 64), strings.Join(all, ", "))}
+		return &Error{adminapi.CodeInvalid, fmt.Sprintf("there is no target %q: known are %s", task.CleanText(string(target), 64), strings.Join(all, ", "))}
 	}
 }
 
-// fault is one that is set.
-type fault struct {
-	Target    chaos.Target `json:"target"`
-	Fault     chaos.Fault  `json:"fault"`
-	Rate      float64      `json:"rate,omitempty"`
-	TimesLeft *int         `json:"times_left,omitempty"` // absent with a rate
-	Latency   string       `json:"latency,omitempty"`
-	Until     task.Time    `json:"until"`
-	By        string       `json:"by,omitempty"`
-}
-
-func faultOf(a chaos.Active) fault {
-	f := fault{Target: a.Target, Fault: a.Fault, Rate: a.Rate, Until: task.At(a.Until), By: a.By}
+func faultOf(a chaos.Active) adminapi.Fault {
+	f := adminapi.Fault{Target: string(a.Target), Fault: adminapi.FaultKind(a.Fault), Rate: a.Rate, Until: task.At(a.Until), By: a.By}
 	if a.Rate == 0 {
 		f.TimesLeft = &a.TimesLeft
 	}
@@ -62,21 +52,11 @@ func faultOf(a chaos.Active) fault {
 	return f
 }
 
-type chaosSetQuery struct {
-	Target  chaos.Target `json:"target"`
-	Fault   chaos.Fault  `json:"fault"`
-	Rate    float64      `json:"rate"`
-	Times   int          `json:"times"`
-	Latency string       `json:"latency"`
-	For     string       `json:"for"`
-	By      string       `json:"by"`
-}
-
-func chaosSet(ctx context.Context, a *Admin, q chaosSetQuery) (any, error) {
+func chaosSet(ctx context.Context, a *Admin, q adminapi.ChaosSetRequest) (*adminapi.Fault, error) {
 	if a.Chaos == nil {
 		return nil, errChaosDisabled
 	}
-	if err := a.Chaos.checkTarget(q.Target); err != nil {
+	if err := a.Chaos.checkTarget(chaos.Target(q.Target)); err != nil {
 		return nil, err
 	}
 	latency, err := duration("latency", q.Latency)
@@ -89,44 +69,39 @@ func chaosSet(ctx context.Context, a *Admin, q chaosSetQuery) (any, error) {
 	}
 	by := task.CleanText(q.By, maxBy)
 	set, err := a.Chaos.Faults.Set(ctx, chaos.Setting{
-		Target: q.Target, Fault: q.Fault, Rate: q.Rate, Times: q.Times, Latency: latency, For: span, By: by,
+		Target: chaos.Target(q.Target), Fault: chaos.Fault(q.Fault), Rate: q.Rate, Times: q.Times, Latency: latency, For: span, By: by,
 	})
 	if err != nil {
 		return nil, err
 	}
-	slog.WarnContext(ctx, "fault set", slog.String("target", string(q.Target)), slog.String("fault", string(q.Fault)), slog.Float64("rate", q.Rate),
+	slog.WarnContext(ctx, "fault set", slog.String("target", q.Target), slog.String("fault", string(q.Fault)), slog.Float64("rate", q.Rate),
 		slog.Int("times", q.Times), slog.Time("until", set.Until), slog.String("by", by))
-	return faultOf(*set), nil
+	f := faultOf(*set)
+	return &f, nil
 }
 
-type chaosClearQuery struct {
-	Target chaos.Target `json:"target"`
-	By     string       `json:"by"`
-}
-
-func chaosClear(ctx context.Context, a *Admin, q chaosClearQuery) (any, error) {
+func chaosClear(ctx context.Context, a *Admin, q adminapi.ChaosClearRequest) (*adminapi.ChaosClearAnswer, error) {
 	if a.Chaos == nil {
 		return nil, errChaosDisabled
 	}
 	if q.Target != "" {
-		if err := a.Chaos.checkTarget(q.Target); err != nil {
+		if err := a.Chaos.checkTarget(chaos.Target(q.Target)); err != nil {
 			return nil, err
 		}
 	}
-	cleared, err := a.Chaos.Faults.Clear(ctx, q.Target)
+	cleared, err := a.Chaos.Faults.Clear(ctx, chaos.Target(q.Target))
 	if err != nil {
 		return nil, err
 	}
 	slog.InfoContext(ctx, "faults cleared", slog.Any("targets", cleared), slog.String("by", task.CleanText(q.By, maxBy)))
-	if cleared == nil {
-		cleared = []chaos.Target{}
+	answer := &adminapi.ChaosClearAnswer{Cleared: make([]string, len(cleared))}
+	for i, target := range cleared {
+		answer.Cleared[i] = string(target)
 	}
-	return struct {
-		Cleared []chaos.Target `json:"cleared"`
-	}{cleared}, nil
+	return answer, nil
 }
 
-func chaosStatus(ctx context.Context, a *Admin, _ struct{}) (any, error) {
+func chaosStatus(ctx context.Context, a *Admin, _ struct{}) (*adminapi.ChaosStatusAnswer, error) {
 	if a.Chaos == nil {
 		return nil, errChaosDisabled
 	}
@@ -134,14 +109,11 @@ func chaosStatus(ctx context.Context, a *Admin, _ struct{}) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	faults := make([]fault, len(set))
+	answer := &adminapi.ChaosStatusAnswer{Enabled: true, Faults: make([]adminapi.Fault, len(set))}
 	for i, one := range set {
-		faults[i] = faultOf(one)
+		answer.Faults[i] = faultOf(one)
 	}
-	return struct {
-		Enabled bool    `json:"enabled"`
-		Faults  []fault `json:"faults"`
-	}{true, faults}, nil
+	return answer, nil
 }
 
 // duration reads a field that is a duration as Go writes them; empty is 0.
@@ -151,7 +123,7 @@ func duration(field, text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, &Error{CodeInvalid, fmt.Sprintf(`%q is %q, which is no duration such as "90s"`, field, task.CleanText(text, 64))}
+		return 0, &Error{adminapi.CodeInvalid, fmt.Sprintf(`%q is %q, which is no duration such as "90s"`, field, task.CleanText(text, 64))}
 	}
 	return d, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
 )
 
@@ -52,7 +53,7 @@ func TestChaosDisabled(t *testing.T) {
 			`{"command":"chaos.status"}`, `{"command":"chaos.clear"}`, `{"command":"chaos.set"}`,
 			`{"command":"chaos.set","target":"saga.BookFlight","fault":"panic","times":1}`, `{"command":"chaos.clear","target":"http"}`,
 		} {
-			if got := f.refused(payload, CodeChaosDisabled); !strings.Contains(got, "ChaosEnabled=true") {
+			if got := f.refused(payload, adminapi.CodeChaosDisabled); !strings.Contains(got, "ChaosEnabled=true") {
 				f.Errorf("%s: %s", payload, got)
 			}
 		}
@@ -65,23 +66,27 @@ func TestChaosDisabled(t *testing.T) {
 func TestChaosRefused(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		const known = "saga.BookFlight, saga.CancelHotel"
-		for _, tt := range []struct{ payload, code, message string }{
-			{`"chaos.set"`, CodeInvalid, `there is no target "": known are ` + known},
-			{`"chaos.set","target":"saga.BookTrain"`, CodeInvalid, `there is no target "saga.BookTrain": known are ` + known},
-			{`"chaos.set","target":"http","fault":"panic","times":1`, CodeUnsupported, "faults of http cannot be injected yet: only steps can fail, which are " + known},
-			{`"chaos.set","target":"dynamodb"`, CodeUnsupported, "faults of dynamodb cannot be injected yet"},
-			{`"chaos.set","target":"sqs"`, CodeUnsupported, "faults of sqs cannot be injected yet"},
-			{`"chaos.set","target":"sfn"`, CodeUnsupported, "faults of sfn cannot be injected yet"},
-			{`"chaos.set","target":"saga.BookFlight","fault":"melt","times":1`, CodeInvalid, `there is no fault "melt": known are business_error, error, panic,`},
-			{`"chaos.set","target":"saga.BookFlight","fault":"panic"`, CodeInvalid, "it needs a rate"},
-			{`"chaos.set","target":"saga.BookFlight","fault":"panic","rate":1,"times":1`, CodeInvalid, "rate and times exclude each other"},
-			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":-1`, CodeInvalid, "times is -1"},
-			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"for":"2h"`, CodeInvalid, "for is 2h0m0s: a fault is set for 1s to 1h"},
-			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"for":"2 hours"`, CodeInvalid, `"for" is "2 hours", which is no duration such as "90s"`},
-			{`"chaos.set","target":"saga.BookFlight","fault":"latency","times":1,"latency":"long"`, CodeInvalid, `"latency" is "long", which is no duration`},
-			{`"chaos.set","target":"saga.BookFlight","fault":"latency","times":1`, CodeInvalid, "this fault needs one, from 1ms to 15m"},
-			{`"chaos.clear","target":"saga.BookTrain"`, CodeInvalid, `there is no target "saga.BookTrain"`},
-			{`"chaos.clear","target":"sfn"`, CodeUnsupported, "faults of sfn cannot be injected yet"},
+		for _, tt := range []struct {
+			payload string
+			code    adminapi.Code
+			message string
+		}{
+			{`"chaos.set"`, adminapi.CodeInvalid, `there is no target "": known are ` + known},
+			{`"chaos.set","target":"saga.BookTrain"`, adminapi.CodeInvalid, `there is no target "saga.BookTrain": known are ` + known},
+			{`"chaos.set","target":"http","fault":"panic","times":1`, adminapi.CodeUnsupported, "faults of http cannot be injected yet: only steps can fail, which are " + known},
+			{`"chaos.set","target":"dynamodb"`, adminapi.CodeUnsupported, "faults of dynamodb cannot be injected yet"},
+			{`"chaos.set","target":"sqs"`, adminapi.CodeUnsupported, "faults of sqs cannot be injected yet"},
+			{`"chaos.set","target":"sfn"`, adminapi.CodeUnsupported, "faults of sfn cannot be injected yet"},
+			{`"chaos.set","target":"saga.BookFlight","fault":"melt","times":1`, adminapi.CodeInvalid, `there is no fault "melt": known are business_error, error, panic,`},
+			{`"chaos.set","target":"saga.BookFlight","fault":"panic"`, adminapi.CodeInvalid, "it needs a rate"},
+			{`"chaos.set","target":"saga.BookFlight","fault":"panic","rate":1,"times":1`, adminapi.CodeInvalid, "rate and times exclude each other"},
+			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":-1`, adminapi.CodeInvalid, "times is -1"},
+			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"for":"2h"`, adminapi.CodeInvalid, "for is 2h0m0s: a fault is set for 1s to 1h"},
+			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"for":"2 hours"`, adminapi.CodeInvalid, `"for" is "2 hours", which is no duration such as "90s"`},
+			{`"chaos.set","target":"saga.BookFlight","fault":"latency","times":1,"latency":"long"`, adminapi.CodeInvalid, `"latency" is "long", which is no duration`},
+			{`"chaos.set","target":"saga.BookFlight","fault":"latency","times":1`, adminapi.CodeInvalid, "this fault needs one, from 1ms to 15m"},
+			{`"chaos.clear","target":"saga.BookTrain"`, adminapi.CodeInvalid, `there is no target "saga.BookTrain"`},
+			{`"chaos.clear","target":"sfn"`, adminapi.CodeUnsupported, "faults of sfn cannot be injected yet"},
 		} {
 			if got := f.refused(`{"command":`+tt.payload+`}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%s: %s, want %s", tt.payload, got, tt.message)

@@ -2,11 +2,12 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // InvokeAPI is what is used of the Lambda client.
@@ -16,35 +17,26 @@ type InvokeAPI interface {
 
 var _ InvokeAPI = (*lambda.Client)(nil)
 
-// The commands by which the function has itself go on with a job, and follow
-// the tasks of one that has ended. They are for nobody else, and harmless: they
-// do what the job was asked to do.
-const (
-	goOn   = "job.resume"
-	follow = "job.follow"
-)
-
-// continuation is its payload.
-type continuation struct {
-	Command string `json:"command"`
-	JobID   string `json:"job_id"`
-	Hop     int    `json:"hop"`
+// internal reports whether the function sends a command to itself. Such commands
+// are harmless in other hands: they do what the job was asked to do.
+func internal(name string) bool {
+	return name == string(adminapi.JobResume) || name == string(adminapi.JobFollow)
 }
 
 // Continue has a function of this kind go on with jobs, in an invocation of its
 // own that nobody waits for.
 func Continue(client InvokeAPI, function string) func(ctx context.Context, jobID string, hop int) error {
-	return again(client, function, goOn)
+	return again(client, function, adminapi.JobResume)
 }
 
 // Follow has a function of this kind follow the tasks of jobs, likewise.
 func Follow(client InvokeAPI, function string) func(ctx context.Context, jobID string, hop int) error {
-	return again(client, function, follow)
+	return again(client, function, adminapi.JobFollow)
 }
 
-func again(client InvokeAPI, function, command string) func(ctx context.Context, jobID string, hop int) error {
+func again(client InvokeAPI, function string, command adminapi.Command[adminapi.Continuation, struct{}]) func(ctx context.Context, jobID string, hop int) error {
 	return func(ctx context.Context, jobID string, hop int) error {
-		payload, err := json.Marshal(continuation{Command: command, JobID: jobID, Hop: hop})
+		payload, err := command.Payload(adminapi.Continuation{JobID: jobID, Hop: hop})
 		if err != nil {
 			return err
 		}

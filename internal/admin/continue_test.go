@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -152,11 +153,11 @@ func TestContinuationOfNothing(t *testing.T) {
 			`{"command":"job.resume"}`, `{"command":"job.resume","job_id":""}`, `{"command":"job.resume","job_id":5}`, `{"command":"job.resume","job_id":"x","hop":"1"}`,
 			`{"command":"job.resume","job_id":"x","hop":1e99}`,
 		} {
-			if got := f.refused(payload, CodeInvalid); !strings.Contains(got, "dlq.replay with its plan_id goes on with one") {
+			if got := f.refused(payload, adminapi.CodeInvalid); !strings.Contains(got, "dlq.replay with its plan_id goes on with one") {
 				f.Errorf("%s: %s", payload, got)
 			}
 		}
-		f.refused(`{"command":"job.resume","job_id":"`+strings.Repeat("x", 2000)+`"}`, CodeInvalid)
+		f.refused(`{"command":"job.resume","job_id":"`+strings.Repeat("x", 2000)+`"}`, adminapi.CodeInvalid)
 	})
 }
 
@@ -312,7 +313,7 @@ func TestFollowFails(t *testing.T) {
 			`{"command":"job.follow"}`, `{"command":"job.follow","job_id":""}`, `{"command":"job.follow","job_id":5}`, `{"command":"job.follow","job_id":"x","hop":"1"}`,
 			`{"command":"job.follow","job_id":"` + strings.Repeat("x", 2000) + `"}`,
 		} {
-			if got := f.refused(payload, CodeInvalid); !strings.HasPrefix(got, "job.follow is what the function calls itself with, for a job") {
+			if got := f.refused(payload, adminapi.CodeInvalid); !strings.HasPrefix(got, "job.follow is what the function calls itself with, for a job") {
 				f.Errorf("%.100s: %s", payload, got)
 			}
 		}

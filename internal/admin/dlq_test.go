@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -158,7 +159,7 @@ func TestListFilters(t *testing.T) {
 			`{"ids":"x"}`:                                           "filter: ",
 			`{"ids":[` + repeated(`"x"`, 1001) + `]}`:               "the filter has 1001 ids, at most 1000 are taken",
 		} {
-			if got := f.refused(`{"command":"dlq.list","filter":`+filter+`}`, CodeInvalid); !strings.Contains(got, want) {
+			if got := f.refused(`{"command":"dlq.list","filter":`+filter+`}`, adminapi.CodeInvalid); !strings.Contains(got, want) {
 				f.Errorf("%.100s: %s, want %s", filter, got, want)
 			}
 		}
@@ -180,7 +181,7 @@ func TestListMax(t *testing.T) {
 		}
 		f.holds(deadQueue, 120)
 		for max, want := range map[string]string{"-1": "max is -1: it is between 1 and 1000", "1001": "max is 1001: it is between 1 and 1000"} {
-			if got := f.refused(`{"command":"dlq.list","max":`+max+`}`, CodeInvalid); got != want {
+			if got := f.refused(`{"command":"dlq.list","max":`+max+`}`, adminapi.CodeInvalid); got != want {
 				f.Errorf("max %s: %s", max, got)
 			}
 		}

@@ -8,58 +8,39 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
-// Codes of answers that are not ok.
-const (
-	CodeInvalid        = "invalid_request"
-	CodeUnknownCommand = "unknown_command"
-	CodeUnknownField   = "unknown_field"
-	CodeUnknownQueue   = "unknown_queue"
-	CodeNotFound       = "not_found"
-	CodePlanExpired    = "plan_expired"
-	CodePlanUsed       = "plan_used"
-	CodeJobRunning     = "job_running"
-	CodeConfirm        = "confirm_required"
-	CodeUnsupported    = "unsupported"
-	CodeDeadline       = "deadline_passed"
-	CodeNotRetryable   = "not_retryable"
-	CodeFinished       = "task_finished"
-	CodeChaosDisabled  = "chaos_disabled"
-	CodeCompensation   = "compensation_failed"
-	CodeUnavailable    = "unavailable"
-)
-
 // Error is an answer that is not ok.
 type Error struct {
-	Code    string
+	Code    adminapi.Code
 	Message string // for people; says what to do
 }
 
-func (e *Error) Error() string { return e.Code + ": " + e.Message }
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
 // codes are what errors of the packages below are answered as, with their own
 // text.
 var codes = []struct {
 	err  error
-	code string
+	code adminapi.Code
 }{
-	{redrive.ErrNotFound, CodeNotFound},
-	{redrive.ErrUnknownQueue, CodeUnknownQueue},
-	{redrive.ErrInvalid, CodeInvalid},
-	{redrive.ErrPlanExpired, CodePlanExpired},
-	{redrive.ErrPlanUsed, CodePlanUsed},
-	{redrive.ErrBusy, CodeJobRunning},
-	{redrive.ErrUnsupported, CodeUnsupported},
-	{redrive.ErrNotRetryable, CodeNotRetryable},
-	{redrive.ErrDeadline, CodeDeadline},
-	{chaos.ErrInvalid, CodeInvalid},
-	{tasktable.ErrNotFound, CodeNotFound},
-	{tasktable.ErrFinished, CodeFinished},
+	{redrive.ErrNotFound, adminapi.CodeNotFound},
+	{redrive.ErrUnknownQueue, adminapi.CodeUnknownQueue},
+	{redrive.ErrInvalid, adminapi.CodeInvalid},
+	{redrive.ErrPlanExpired, adminapi.CodePlanExpired},
+	{redrive.ErrPlanUsed, adminapi.CodePlanUsed},
+	{redrive.ErrBusy, adminapi.CodeJobRunning},
+	{redrive.ErrUnsupported, adminapi.CodeUnsupported},
+	{redrive.ErrNotRetryable, adminapi.CodeNotRetryable},
+	{redrive.ErrDeadline, adminapi.CodeDeadline},
+	{chaos.ErrInvalid, adminapi.CodeInvalid},
+	{tasktable.ErrNotFound, adminapi.CodeNotFound},
+	{tasktable.ErrFinished, adminapi.CodeFinished},
 }
 
 // describe makes an answer of an error. What AWS said goes to the log only.
@@ -77,7 +58,7 @@ func describe(err error) *Error {
 			return &Error{c.code, task.CleanText(err.Error(), 1000)}
 		}
 	}
-	return &Error{CodeUnavailable, "a call to AWS failed, and the function's log says which; nothing is lost, and the command can be repeated"}
+	return &Error{adminapi.CodeUnavailable, "a call to AWS failed, and the function's log says which; nothing is lost, and the command can be repeated"}
 }
 
 // withoutAWS is a note without what AWS said, which is for the log.
@@ -96,7 +77,7 @@ const maxID = 128
 func checkIDs(field string, ids ...string) error {
 	for _, id := range ids {
 		if len(id) > maxID || id == "" {
-			return &Error{CodeInvalid, fmt.Sprintf("%q is no id: it has %d bytes, and an id has between 1 and %d", field, len(id), maxID)}
+			return &Error{adminapi.CodeInvalid, fmt.Sprintf("%q is no id: it has %d bytes, and an id has between 1 and %d", field, len(id), maxID)}
 		}
 	}
 	return nil
@@ -105,7 +86,8 @@ func checkIDs(field string, ids ...string) error {
 // mistake says what is wrong with a command's fields in its user's words.
 func mistake(err error) string {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
-		return fmt.Sprintf("%q is of the wrong type: %s", wrong.Field, task.CleanText(wrong.Value, 64))
+		field := strings.TrimPrefix(wrong.Field, "Change.") // which is embedded
+		return fmt.Sprintf("%q is of the wrong type: %s", field, task.CleanText(wrong.Value, 64))
 	}
 	return task.CleanText(strings.TrimPrefix(err.Error(), "json: "), 400)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
@@ -299,11 +300,11 @@ func (f *fixture) ok(payload string) answer {
 }
 
 // refused calls the function for a refusal, and returns its message.
-func (f *fixture) refused(payload, code string) string {
+func (f *fixture) refused(payload string, code adminapi.Code) string {
 	f.Helper()
 	a := f.ask(payload)
 	message, _ := a["message"].(string)
-	if a["ok"] != false || a["code"] != code || message == "" || len(a) != 3 || len(message) > 1000 {
+	if a["ok"] != false || a["code"] != string(code) || message == "" || len(a) != 3 || len(message) > 1000 {
 		f.Errorf("%s: answer %v, want the code %s", payload, a, code)
 	}
 	return message

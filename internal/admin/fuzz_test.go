@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/internal/allocs"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -45,11 +46,12 @@ func FuzzHandle(f *testing.F) {
 		f.Add([]byte(payload))
 	}
 	known := map[any]bool{}
-	for _, code := range []string{
-		CodeInvalid, CodeUnknownCommand, CodeUnknownField, CodeUnknownQueue, CodeNotFound, CodePlanExpired, CodePlanUsed, CodeJobRunning, CodeConfirm,
-		CodeUnsupported, CodeDeadline, CodeNotRetryable, CodeFinished,
+	for _, code := range []adminapi.Code{
+		adminapi.CodeInvalid, adminapi.CodeUnknownCommand, adminapi.CodeUnknownField, adminapi.CodeUnknownQueue, adminapi.CodeNotFound,
+		adminapi.CodePlanExpired, adminapi.CodePlanUsed, adminapi.CodeJobRunning, adminapi.CodeConfirm,
+		adminapi.CodeUnsupported, adminapi.CodeDeadline, adminapi.CodeNotRetryable, adminapi.CodeFinished,
 	} { // not unavailable: all calls here succeed
-		known[code] = true
+		known[string(code)] = true
 	}
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		allocs.Within(t, 16<<20+64*len(payload), func() {

@@ -17,6 +17,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -68,7 +69,7 @@ func (g *golden) text() []byte {
 	var buf bytes.Buffer
 	sep := "{\n"
 	for _, name := range slices.Sorted(maps.Keys(g.answers)) {
-		line, err := encode(g.answers[name])
+		line, err := adminapi.Encode(g.answers[name])
 		if err != nil {
 			g.Fatal(err)
 		}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 )
@@ -48,11 +49,11 @@ func TestInventoryOfMany(t *testing.T) {
 			f.Errorf("of a hundred and one there are %v", got)
 		}
 		f.is(f.ok(`{"command":"inventory.get","ids":["hotel-100"]}`), nil, `{"ok":true,"items":[{"id":"hotel-100","available":0}]}`)
-		if got := f.refused(put(0, trip.MaxItems+1), CodeInvalid); got != `"items" has 101: give 1 to 100, each as {"id":"hotel-1","available":10}` {
+		if got := f.refused(put(0, trip.MaxItems+1), adminapi.CodeInvalid); got != `"items" has 101: give 1 to 100, each as {"id":"hotel-1","available":10}` {
 			f.Error(got)
 		}
 		ids := strings.TrimSuffix(strings.Repeat(`"hotel-1",`, trip.MaxItems+1), ",")
-		if got := f.refused(`{"command":"inventory.get","ids":[`+ids+`]}`, CodeInvalid); got != `"ids" has 101: give at most 100, or none for all` {
+		if got := f.refused(`{"command":"inventory.get","ids":[`+ids+`]}`, adminapi.CodeInvalid); got != `"ids" has 101: give at most 100, or none for all` {
 			f.Error(got)
 		}
 	})
@@ -84,7 +85,7 @@ func TestInventoryRefused(t *testing.T) {
 			`"inventory.get","ids":[""]`:                                                                  `id "": ` + form,
 			`"inventory.get","ids":["hotel-1","` + strings.Repeat("x", 3000) + `"]`:                       "",
 		} {
-			if got := f.refused(`{"command":`+payload+`}`, CodeInvalid); want != "" && got != want {
+			if got := f.refused(`{"command":`+payload+`}`, adminapi.CodeInvalid); want != "" && got != want {
 				f.Errorf("%.80s: %s, want %s", payload, got, want)
 			}
 		}
@@ -101,7 +102,7 @@ func TestInventoryUnavailable(t *testing.T) {
 		for _, payload := range []string{
 			`{"command":"inventory.put","items":[{"id":"hotel-1","available":3}]}`, `{"command":"inventory.get"}`, `{"command":"inventory.get","ids":["hotel-1"]}`,
 		} {
-			f.refused(payload, CodeUnavailable)
+			f.refused(payload, adminapi.CodeUnavailable)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
@@ -86,7 +87,7 @@ func TestPurgeGoesOn(t *testing.T) {
 		time.Sleep(1500 * time.Millisecond)
 		id := f.ok(`{"command":"dlq.jobs","max":1}`)["jobs"].([]any)[0].(map[string]any)["job_id"].(string)
 		resume := `{"command":"dlq.purge","queue":"tasks","confirm":"tasks","job_id":"` + id + `"}`
-		if got := f.refused(resume, CodeJobRunning); !strings.Contains(got, "another job is running") {
+		if got := f.refused(resume, adminapi.CodeJobRunning); !strings.Contains(got, "another job is running") {
 			f.Error(got)
 		}
 		f.ok(`{"command":"dlq.stop","job_id":"` + id + `","by":"you"}`)
@@ -102,12 +103,16 @@ func TestPurgeGoesOn(t *testing.T) {
 		if job["status"] != "stopped" || job["resume"] != resume {
 			f.Errorf("the job is %v", job)
 		}
-		for _, tt := range []struct{ payload, code, message string }{
-			{`{"command":"dlq.purge","confirm":"tasks","job_id":"` + id + `","filter":{"type":"x"}}`, CodeInvalid, "the job has its filter: leave filter out"},
-			{`{"command":"dlq.purge","job_id":"` + id + `"}`, CodeConfirm, `which is "tasks"`},
-			{`{"command":"dlq.purge","queue":"stream","confirm":"stream","job_id":"` + id + `"}`, CodePlanUsed, `it is for the queue "tasks", not for "stream"`},
-			{`{"command":"dlq.purge","confirm":"tasks","job_id":"` + id + `","max":-1}`, CodeInvalid, "max is -1"},
-			{`{"command":"dlq.replay","plan_id":"` + id + `"}`, CodePlanUsed, id + " is a purge, not a replay"},
+		for _, tt := range []struct {
+			payload string
+			code    adminapi.Code
+			message string
+		}{
+			{`{"command":"dlq.purge","confirm":"tasks","job_id":"` + id + `","filter":{"type":"x"}}`, adminapi.CodeInvalid, "the job has its filter: leave filter out"},
+			{`{"command":"dlq.purge","job_id":"` + id + `"}`, adminapi.CodeConfirm, `which is "tasks"`},
+			{`{"command":"dlq.purge","queue":"stream","confirm":"stream","job_id":"` + id + `"}`, adminapi.CodePlanUsed, `it is for the queue "tasks", not for "stream"`},
+			{`{"command":"dlq.purge","confirm":"tasks","job_id":"` + id + `","max":-1}`, adminapi.CodeInvalid, "max is -1"},
+			{`{"command":"dlq.replay","plan_id":"` + id + `"}`, adminapi.CodePlanUsed, id + " is a purge, not a replay"},
 		} {
 			if got := f.refused(tt.payload, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%s: %s, want %s", tt.payload, got, tt.message)
@@ -189,22 +194,26 @@ func TestPurgeRefusals(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		f.dead("shop.order", errFlaky, "1")
 		replay := f.ok(`{"command":"dlq.replay","dry_run":true}`).text("plan_id")
-		for _, tt := range []struct{ payload, code, message string }{
-			{`{"command":"dlq.purge"}`, CodeConfirm, `a purge takes messages off the queue: repeat its name in "confirm", which is "tasks"`},
-			{`{"command":"dlq.purge","confirm":"stream"}`, CodeConfirm, `which is "tasks"`},
-			{`{"command":"dlq.purge","confirm":"TASKS"}`, CodeConfirm, `which is "tasks"`},
-			{`{"command":"dlq.purge","queue":"stream","confirm":"tasks"}`, CodeConfirm, `which is "stream"`},
-			{`{"command":"dlq.purge","queue":"sagas","confirm":"sagas"}`, CodeUnknownQueue, "known are saga, stream, tasks"},
-			{`{"command":"dlq.purge","confirm":"tasks","max":-1}`, CodeInvalid, "max is -1"},
-			{`{"command":"dlq.purge","confirm":"tasks","filter":{"older_than":"x"}}`, CodeInvalid, "older_than is not a duration"},
-			{`{"command":"dlq.purge","confirm":"tasks","plan_id":"x"}`, CodeUnknownField, `dlq.purge has no field "plan_id": it has queue, filter, confirm, job_id, max, dry_run, by`},
-			{`{"command":"dlq.purge","confirm":"tasks","job_id":"x"}`, CodeNotFound, "there is no job or plan x"},
-			{`{"command":"dlq.purge","confirm":"tasks","job_id":"` + replay + `"}`, CodePlanUsed, replay + " is a replay, not a purge"},
-			{`{"command":"dlq.purge","confirm":"tasks","filter":{"tenant":"` + strings.Repeat("x", 257) + `"}}`, CodeInvalid, "longer than 256 bytes"},
-			{`{"command":"dlq.restore"}`, CodeInvalid, `"job_id" is missing`},
-			{`{"command":"dlq.restore","job_id":"x"}`, CodeNotFound, "there is no job or plan x"},
-			{`{"command":"dlq.restore","job_id":"` + strings.Repeat("x", 2000) + `"}`, CodeInvalid, `"job_id" is no id`},
-			{`{"command":"dlq.restore","job_id":"` + replay + `"}`, CodeInvalid, replay + " is a replay; a restore needs the id of a purge"},
+		for _, tt := range []struct {
+			payload string
+			code    adminapi.Code
+			message string
+		}{
+			{`{"command":"dlq.purge"}`, adminapi.CodeConfirm, `a purge takes messages off the queue: repeat its name in "confirm", which is "tasks"`},
+			{`{"command":"dlq.purge","confirm":"stream"}`, adminapi.CodeConfirm, `which is "tasks"`},
+			{`{"command":"dlq.purge","confirm":"TASKS"}`, adminapi.CodeConfirm, `which is "tasks"`},
+			{`{"command":"dlq.purge","queue":"stream","confirm":"tasks"}`, adminapi.CodeConfirm, `which is "stream"`},
+			{`{"command":"dlq.purge","queue":"sagas","confirm":"sagas"}`, adminapi.CodeUnknownQueue, "known are saga, stream, tasks"},
+			{`{"command":"dlq.purge","confirm":"tasks","max":-1}`, adminapi.CodeInvalid, "max is -1"},
+			{`{"command":"dlq.purge","confirm":"tasks","filter":{"older_than":"x"}}`, adminapi.CodeInvalid, "older_than is not a duration"},
+			{`{"command":"dlq.purge","confirm":"tasks","plan_id":"x"}`, adminapi.CodeUnknownField, `dlq.purge has no field "plan_id": it has queue, filter, confirm, job_id, max, dry_run, by`},
+			{`{"command":"dlq.purge","confirm":"tasks","job_id":"x"}`, adminapi.CodeNotFound, "there is no job or plan x"},
+			{`{"command":"dlq.purge","confirm":"tasks","job_id":"` + replay + `"}`, adminapi.CodePlanUsed, replay + " is a replay, not a purge"},
+			{`{"command":"dlq.purge","confirm":"tasks","filter":{"tenant":"` + strings.Repeat("x", 257) + `"}}`, adminapi.CodeInvalid, "longer than 256 bytes"},
+			{`{"command":"dlq.restore"}`, adminapi.CodeInvalid, `"job_id" is missing`},
+			{`{"command":"dlq.restore","job_id":"x"}`, adminapi.CodeNotFound, "there is no job or plan x"},
+			{`{"command":"dlq.restore","job_id":"` + strings.Repeat("x", 2000) + `"}`, adminapi.CodeInvalid, `"job_id" is no id`},
+			{`{"command":"dlq.restore","job_id":"` + replay + `"}`, adminapi.CodeInvalid, replay + " is a replay; a restore needs the id of a purge"},
 		} {
 			if got := f.refused(tt.payload, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%.100s: %s, want %s", tt.payload, got, tt.message)
@@ -213,8 +222,8 @@ func TestPurgeRefusals(t *testing.T) {
 		f.holds(deadQueue, 1)
 		f.opts.Quarantine = nil
 		f.handler = nil
-		f.refused(`{"command":"dlq.purge","confirm":"tasks"}`, CodeUnsupported)
-		f.refused(`{"command":"dlq.restore","job_id":"`+replay+`"}`, CodeUnsupported)
+		f.refused(`{"command":"dlq.purge","confirm":"tasks"}`, adminapi.CodeUnsupported)
+		f.refused(`{"command":"dlq.restore","job_id":"`+replay+`"}`, adminapi.CodeUnsupported)
 		f.holds(deadQueue, 1)
 	})
 }

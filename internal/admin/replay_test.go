@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -203,29 +204,33 @@ func TestReplayRefusals(t *testing.T) {
 		f.dead("shop.order", errFlaky, "1")
 		plan := f.ok(`{"command":"dlq.replay","dry_run":true}`).text("plan_id")
 		purge := f.ok(`{"command":"dlq.purge","confirm":"tasks","filter":{"type":"none"}}`).text("job_id")
-		for _, tt := range []struct{ fields, code, message string }{
-			{`"queue":"sagas"`, CodeUnknownQueue, `unknown queue "sagas": known are saga, stream, tasks`},
-			{`"queue":"Tasks"`, CodeUnknownQueue, `unknown queue "Tasks": known are saga, stream, tasks`},
-			{`"queue":"stream"`, CodeUnsupported, "records of a stream are replayed by stream.replay"},
-			{`"queue":"stream","dry_run":true`, CodeUnsupported, "records of a stream are replayed by stream.replay"},
-			{`"max":-1`, CodeInvalid, "max is -1"},
-			{`"max":100001`, CodeInvalid, "max is 100001, at most 100000 messages go into one job"},
-			{`"rate":-0.5`, CodeInvalid, "rate is -0.5 messages a second; it is between 0.01 and 10000"},
-			{`"rate":1e300`, CodeInvalid, "rate is 1e+300 messages a second; it is between 0.01 and 10000"},
-			{`"rate":0.0099`, CodeInvalid, "rate is 0.0099 messages a second; it is between 0.01 and 10000"},
-			{`"rate":1e-300,"dry_run":true`, CodeInvalid, "rate is 1e-300 messages a second; it is between 0.01 and 10000"},
-			{`"plan_id":"` + plan + `","rate":0.0099`, CodeInvalid, "it is between 0.01 and 10000"},
-			{`"filter":{"type":"` + strings.Repeat("x", 257) + `"}`, CodeInvalid, "a text of the filter is longer than 256 bytes"},
-			{`"filter":{"ids":["` + strings.Repeat("x", 129) + `"]},"dry_run":true`, CodeInvalid, "longer than 128 bytes"},
-			{`"canary":-1`, CodeInvalid, "canary is -1; it is between 1 and 100"},
-			{`"canary":101`, CodeInvalid, "canary is 101; it is between 1 and 100"},
-			{`"plan_id":"` + plan + `","filter":{}`, CodeInvalid, "a plan has its filter, and has been tried: leave filter and dry_run out"},
-			{`"plan_id":"` + plan + `","dry_run":true`, CodeInvalid, "leave filter and dry_run out"},
-			{`"plan_id":"` + plan + `","max":-1`, CodeInvalid, "max is -1"},
-			{`"plan_id":"` + plan + `","queue":"stream"`, CodePlanUsed, `it is for the queue "tasks", not for "stream"`},
-			{`"plan_id":"x"`, CodeNotFound, "there is no job or plan x"},
-			{`"plan_id":"` + strings.Repeat("x", 3000) + `"`, CodeInvalid, `"plan_id" is no id: it has 3000 bytes, and an id has between 1 and 128`},
-			{`"plan_id":"` + purge + `"`, CodePlanUsed, purge + " is a purge, not a replay"},
+		for _, tt := range []struct {
+			fields  string
+			code    adminapi.Code
+			message string
+		}{
+			{`"queue":"sagas"`, adminapi.CodeUnknownQueue, `unknown queue "sagas": known are saga, stream, tasks`},
+			{`"queue":"Tasks"`, adminapi.CodeUnknownQueue, `unknown queue "Tasks": known are saga, stream, tasks`},
+			{`"queue":"stream"`, adminapi.CodeUnsupported, "records of a stream are replayed by stream.replay"},
+			{`"queue":"stream","dry_run":true`, adminapi.CodeUnsupported, "records of a stream are replayed by stream.replay"},
+			{`"max":-1`, adminapi.CodeInvalid, "max is -1"},
+			{`"max":100001`, adminapi.CodeInvalid, "max is 100001, at most 100000 messages go into one job"},
+			{`"rate":-0.5`, adminapi.CodeInvalid, "rate is -0.5 messages a second; it is between 0.01 and 10000"},
+			{`"rate":1e300`, adminapi.CodeInvalid, "rate is 1e+300 messages a second; it is between 0.01 and 10000"},
+			{`"rate":0.0099`, adminapi.CodeInvalid, "rate is 0.0099 messages a second; it is between 0.01 and 10000"},
+			{`"rate":1e-300,"dry_run":true`, adminapi.CodeInvalid, "rate is 1e-300 messages a second; it is between 0.01 and 10000"},
+			{`"plan_id":"` + plan + `","rate":0.0099`, adminapi.CodeInvalid, "it is between 0.01 and 10000"},
+			{`"filter":{"type":"` + strings.Repeat("x", 257) + `"}`, adminapi.CodeInvalid, "a text of the filter is longer than 256 bytes"},
+			{`"filter":{"ids":["` + strings.Repeat("x", 129) + `"]},"dry_run":true`, adminapi.CodeInvalid, "longer than 128 bytes"},
+			{`"canary":-1`, adminapi.CodeInvalid, "canary is -1; it is between 1 and 100"},
+			{`"canary":101`, adminapi.CodeInvalid, "canary is 101; it is between 1 and 100"},
+			{`"plan_id":"` + plan + `","filter":{}`, adminapi.CodeInvalid, "a plan has its filter, and has been tried: leave filter and dry_run out"},
+			{`"plan_id":"` + plan + `","dry_run":true`, adminapi.CodeInvalid, "leave filter and dry_run out"},
+			{`"plan_id":"` + plan + `","max":-1`, adminapi.CodeInvalid, "max is -1"},
+			{`"plan_id":"` + plan + `","queue":"stream"`, adminapi.CodePlanUsed, `it is for the queue "tasks", not for "stream"`},
+			{`"plan_id":"x"`, adminapi.CodeNotFound, "there is no job or plan x"},
+			{`"plan_id":"` + strings.Repeat("x", 3000) + `"`, adminapi.CodeInvalid, `"plan_id" is no id: it has 3000 bytes, and an id has between 1 and 128`},
+			{`"plan_id":"` + purge + `"`, adminapi.CodePlanUsed, purge + " is a purge, not a replay"},
 		} {
 			if got := f.refused(`{"command":"dlq.replay",`+tt.fields+`}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%.100s: %s, want %s", tt.fields, got, tt.message)
@@ -234,7 +239,7 @@ func TestReplayRefusals(t *testing.T) {
 		f.holds(deadQueue, 1)
 		f.holds(tasksQueue, 0)
 		time.Sleep(time.Hour + time.Second)
-		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+plan+`"}`, CodePlanExpired); !strings.Contains(got, "make a new one") {
+		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+plan+`"}`, adminapi.CodePlanExpired); !strings.Contains(got, "make a new one") {
 			f.Error(got)
 		}
 		f.holds(deadQueue, 1)
@@ -263,7 +268,7 @@ func TestReplayWhileAnotherRuns(t *testing.T) {
 		for _, payload := range []string{
 			`{"command":"dlq.replay"}`, `{"command":"dlq.replay","plan_id":"` + id + `"}`, `{"command":"dlq.purge","confirm":"tasks"}`,
 		} {
-			if got := f.refused(payload, CodeJobRunning); !strings.Contains(got, "another job is running") {
+			if got := f.refused(payload, adminapi.CodeJobRunning); !strings.Contains(got, "another job is running") {
 				f.Errorf("%s: %s", payload, got)
 			}
 		}
@@ -298,13 +303,13 @@ func TestReplayWhileAnotherRuns(t *testing.T) {
 
 func TestStopRefusals(t *testing.T) {
 	bubble(t, func(f *fixture) {
-		if got := f.refused(`{"command":"dlq.stop"}`, CodeInvalid); got != `"job_id" is missing: dlq.jobs lists them` {
+		if got := f.refused(`{"command":"dlq.stop"}`, adminapi.CodeInvalid); got != `"job_id" is missing: dlq.jobs lists them` {
 			f.Error(got)
 		}
-		if got := f.refused(`{"command":"dlq.stop","job_id":"00VHNCZB0168CGXGT1HNR1ZXC2"}`, CodeNotFound); got != "not found: there is no job or plan 00VHNCZB0168CGXGT1HNR1ZXC2" {
+		if got := f.refused(`{"command":"dlq.stop","job_id":"00VHNCZB0168CGXGT1HNR1ZXC2"}`, adminapi.CodeNotFound); got != "not found: there is no job or plan 00VHNCZB0168CGXGT1HNR1ZXC2" {
 			f.Error(got)
 		}
-		f.refused(`{"command":"dlq.stop","job_id":"`+strings.Repeat("x", 2000)+`"}`, CodeInvalid)
+		f.refused(`{"command":"dlq.stop","job_id":"`+strings.Repeat("x", 2000)+`"}`, adminapi.CodeInvalid)
 	})
 }
 
@@ -326,7 +331,7 @@ func TestReplayCanary(t *testing.T) {
 			"skipped": 0, "dropped": 0, "failed": 0, "done": true, "at_least_once": 0, "reasons": {},
 			"canary": {"size": 1, "succeeded": 0, "failed": 1, "pending": 0}, "note": "the canary did not succeed, so the rest was not replayed"}`)
 		f.holds(deadQueue, 4)
-		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+a.text("job_id")+`"}`, CodePlanUsed); !strings.Contains(got, "its canary failed; make a new plan") {
+		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+a.text("job_id")+`"}`, adminapi.CodePlanUsed); !strings.Contains(got, "its canary failed; make a new plan") {
 			f.Error(got)
 		}
 		f.breaks(nil, "1", "2", "3", "4")
@@ -348,7 +353,7 @@ func TestReplayNative(t *testing.T) {
 			"job_id": "J", "plan_id": "J", "status": "running", "matched": 0, "replayed": 0, "skipped": 0, "dropped": 0, "failed": 0, "done": false,
 			"at_least_once": 0, "reasons": {},
 			"note": "SQS moves the messages now, and knows how many: aws sqs list-message-move-tasks shows it; what SQS moves is not in this job's ledger"}`)
-		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+a.text("plan_id")+`"}`, CodePlanUsed); !strings.Contains(got, "is a native, not a replay") {
+		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+a.text("plan_id")+`"}`, adminapi.CodePlanUsed); !strings.Contains(got, "is a native, not a replay") {
 			f.Error(got)
 		}
 		in := f.mover.asked[0]
@@ -356,17 +361,21 @@ func TestReplayNative(t *testing.T) {
 			aws.ToInt32(in.MaxNumberOfMessagesPerSecond) != 500 {
 			f.Errorf("SQS was asked for %+v", in)
 		}
-		for _, tt := range []struct{ fields, code, message string }{
-			{`"filter":{"type":"x"}`, CodeInvalid, "native moves all messages: it takes no filter, max, canary, dry run or plan"},
-			{`"dry_run":true`, CodeInvalid, "native moves all messages: it takes no filter, max, canary, dry run or plan"},
-			{`"plan_id":"x"`, CodeInvalid, "native moves all messages"},
-			{`"canary":1`, CodeInvalid, "native moves all messages"},
-			{`"max":1`, CodeInvalid, "native moves all messages"},
-			{`"rate":501`, CodeInvalid, "rate is 501: SQS moves at most 500 messages a second"},
-			{`"rate":0.5`, CodeInvalid, "rate is 0.5: SQS takes whole numbers"},
-			{`"rate":-1`, CodeInvalid, "rate is -1"},
-			{`"queue":"stream"`, CodeUnsupported, `SQS cannot move the messages of the queue "stream"`},
-			{`"queue":"sagas"`, CodeUnknownQueue, "known are saga, stream, tasks"},
+		for _, tt := range []struct {
+			fields  string
+			code    adminapi.Code
+			message string
+		}{
+			{`"filter":{"type":"x"}`, adminapi.CodeInvalid, "native moves all messages: it takes no filter, max, canary, dry run or plan"},
+			{`"dry_run":true`, adminapi.CodeInvalid, "native moves all messages: it takes no filter, max, canary, dry run or plan"},
+			{`"plan_id":"x"`, adminapi.CodeInvalid, "native moves all messages"},
+			{`"canary":1`, adminapi.CodeInvalid, "native moves all messages"},
+			{`"max":1`, adminapi.CodeInvalid, "native moves all messages"},
+			{`"rate":501`, adminapi.CodeInvalid, "rate is 501: SQS moves at most 500 messages a second"},
+			{`"rate":0.5`, adminapi.CodeInvalid, "rate is 0.5: SQS takes whole numbers"},
+			{`"rate":-1`, adminapi.CodeInvalid, "rate is -1"},
+			{`"queue":"stream"`, adminapi.CodeUnsupported, `SQS cannot move the messages of the queue "stream"`},
+			{`"queue":"sagas"`, adminapi.CodeUnknownQueue, "known are saga, stream, tasks"},
 		} {
 			if got := f.refused(`{"command":"dlq.replay","native":true,`+tt.fields+`}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%s: %s, want %s", tt.fields, got, tt.message)
@@ -376,11 +385,11 @@ func TestReplayNative(t *testing.T) {
 			f.Errorf("SQS was asked %d times", len(f.mover.asked))
 		}
 		f.mover.err = &smithy.OperationError{ServiceID: "SQS", OperationName: "StartMessageMoveTask", Err: &smithy.GenericAPIError{Code: "InvalidAction", Message: "secret detail"}}
-		if got := f.refused(`{"command":"dlq.replay","native":true}`, CodeUnsupported); !strings.Contains(got, "this endpoint has no StartMessageMoveTask; leave native out") {
+		if got := f.refused(`{"command":"dlq.replay","native":true}`, adminapi.CodeUnsupported); !strings.Contains(got, "this endpoint has no StartMessageMoveTask; leave native out") {
 			f.Error(got)
 		}
 		f.mover.err = awsError("SQS", "StartMessageMoveTask", "AccessDenied")
-		f.refused(`{"command":"dlq.replay","native":true}`, CodeUnavailable)
+		f.refused(`{"command":"dlq.replay","native":true}`, adminapi.CodeUnavailable)
 		f.holds(deadQueue, 1)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -124,7 +125,7 @@ func TestSagaListRefused(t *testing.T) {
 			`"status":"` + strings.Repeat("é", 300) + `"`: `it is one of running`,
 			`"cursor":"nonsense"`:                         "there is no page with this cursor: leave it out to begin anew",
 		} {
-			if got := f.refused(`{"command":"saga.list",`+fields+`}`, CodeInvalid); !strings.Contains(got, message) {
+			if got := f.refused(`{"command":"saga.list",`+fields+`}`, adminapi.CodeInvalid); !strings.Contains(got, message) {
 				f.Errorf("%.60s: %s, want %s", fields, got, message)
 			}
 		}
@@ -172,15 +173,18 @@ func TestSagaShow(t *testing.T) {
 		}
 		f.holds(sagaQueue, 3)
 
-		for asked, tt := range map[string]struct{ code, message string }{
-			"":                          {CodeInvalid, `"execution" is missing`},
-			"01UNKNOWN-1":               {CodeNotFound, "there is no execution 01UNKNOWN-1, or it is not kept any more"},
-			executionOf + "01UNKNOWN-1": {CodeNotFound, "there is no execution 01UNKNOWN-1"},
-			machineARN:                  {CodeInvalid, "no name of an execution"},
-			strings.Replace(executionOf, "Trip", "Other", 1) + first: {CodeInvalid, "no name of an execution"},
-			"a b":                   {CodeInvalid, "no name of an execution"},
-			strings.Repeat("x", 81): {CodeInvalid, "no name of an execution"},
-			`\n`:                    {CodeInvalid, "no name of an execution"},
+		for asked, tt := range map[string]struct {
+			code    adminapi.Code
+			message string
+		}{
+			"":                          {adminapi.CodeInvalid, `"execution" is missing`},
+			"01UNKNOWN-1":               {adminapi.CodeNotFound, "there is no execution 01UNKNOWN-1, or it is not kept any more"},
+			executionOf + "01UNKNOWN-1": {adminapi.CodeNotFound, "there is no execution 01UNKNOWN-1"},
+			machineARN:                  {adminapi.CodeInvalid, "no name of an execution"},
+			strings.Replace(executionOf, "Trip", "Other", 1) + first: {adminapi.CodeInvalid, "no name of an execution"},
+			"a b":                   {adminapi.CodeInvalid, "no name of an execution"},
+			strings.Repeat("x", 81): {adminapi.CodeInvalid, "no name of an execution"},
+			`\n`:                    {adminapi.CodeInvalid, "no name of an execution"},
 		} {
 			if got := f.refused(`{"command":"saga.show","execution":"`+asked+`"}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%.60s: %s, want %s", asked, got, tt.message)
@@ -245,7 +249,7 @@ func TestSagaResume(t *testing.T) {
 				"events": [{"at": "TIME", "what": "begun", "by": "me", "request_id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd"}, {"at": "TIME", "what": "resolved"}],
 				"messages": [{"message_id": "M2", "outcome": "resolved"}, {"message_id": "M5", "outcome": "resolved"}]}`)
 
-			got := f.refused(`{"command":"saga.resume","execution":"`+asked+`","step":"CancelHotel"}`, CodeNotFound)
+			got := f.refused(`{"command":"saga.resume","execution":"`+asked+`","step":"CancelHotel"}`, adminapi.CodeNotFound)
 			if want := "CancelHotel of " + first + " is not parked: saga.show says what is"; !strings.Contains(got, want) {
 				f.Errorf("%s, want %s", got, want)
 			}
@@ -287,7 +291,7 @@ func TestSagaResumeFails(t *testing.T) {
 			f.parks(first, "CancelHotel")
 			f.steps.answer = tt.answer
 			resume := `{"command":"saga.resume","execution":"` + first + `","step":"CancelHotel","reason":"mended","by":"me"}`
-			if got := f.refused(resume, CodeCompensation); !strings.Contains(got, tt.message) {
+			if got := f.refused(resume, adminapi.CodeCompensation); !strings.Contains(got, tt.message) {
 				f.Errorf("%s, want %s", got, tt.message)
 			}
 			f.holds(sagaQueue, 1)
@@ -311,20 +315,24 @@ func TestSagaResumeRefused(t *testing.T) {
 			f.parks(name, "CancelHotel")
 			f.parks(name, "BookHotel")
 		}
-		for _, tt := range []struct{ execution, step, code, message string }{
-			{first, "", CodeInvalid, `"step" is missing or no name of a step`},
-			{first, "Cancel Hotel", CodeInvalid, `"step" is missing or no name of a step`},
-			{first, "BookHotel", CodeInvalid, "BookHotel is no compensation of the state machine"},
-			{first, "RecordBookHotel", CodeInvalid, "RecordBookHotel is no compensation of the state machine"},
-			{first, "ParkCancelHotel", CodeInvalid, "ParkCancelHotel is no compensation of the state machine"},
-			{first, "CancelTrain", CodeInvalid, "CancelTrain is no compensation of the state machine"},
-			{first, "CancelCar", CodeNotFound, "CancelCar of " + first + " is not parked"},
-			{second, "CancelHotel", CodeNotFound, "CancelHotel of " + second + " is not parked"},
-			{"", "CancelHotel", CodeInvalid, `"execution" is missing`},
-			{"01GONE-1", "CancelHotel", CodeNotFound, "there is no execution 01GONE-1, or it is not kept any more"},
-			{"01GONE-1", "CancelHotel", CodeNotFound, "saga.skip or saga.done"},
-			{"by-hand", "CancelHotel", CodeInvalid, "by-hand was not started for a task"},
-			{"by-hand-2", "CancelHotel", CodeInvalid, "by-hand-2 was not started for a task"},
+		for _, tt := range []struct {
+			execution, step string
+			code            adminapi.Code
+			message         string
+		}{
+			{first, "", adminapi.CodeInvalid, `"step" is missing or no name of a step`},
+			{first, "Cancel Hotel", adminapi.CodeInvalid, `"step" is missing or no name of a step`},
+			{first, "BookHotel", adminapi.CodeInvalid, "BookHotel is no compensation of the state machine"},
+			{first, "RecordBookHotel", adminapi.CodeInvalid, "RecordBookHotel is no compensation of the state machine"},
+			{first, "ParkCancelHotel", adminapi.CodeInvalid, "ParkCancelHotel is no compensation of the state machine"},
+			{first, "CancelTrain", adminapi.CodeInvalid, "CancelTrain is no compensation of the state machine"},
+			{first, "CancelCar", adminapi.CodeNotFound, "CancelCar of " + first + " is not parked"},
+			{second, "CancelHotel", adminapi.CodeNotFound, "CancelHotel of " + second + " is not parked"},
+			{"", "CancelHotel", adminapi.CodeInvalid, `"execution" is missing`},
+			{"01GONE-1", "CancelHotel", adminapi.CodeNotFound, "there is no execution 01GONE-1, or it is not kept any more"},
+			{"01GONE-1", "CancelHotel", adminapi.CodeNotFound, "saga.skip or saga.done"},
+			{"by-hand", "CancelHotel", adminapi.CodeInvalid, "by-hand was not started for a task"},
+			{"by-hand-2", "CancelHotel", adminapi.CodeInvalid, "by-hand-2 was not started for a task"},
 		} {
 			got := f.refused(`{"command":"saga.resume","execution":"`+tt.execution+`","step":"`+tt.step+`"}`, tt.code)
 			if !strings.Contains(got, tt.message) {
@@ -353,7 +361,7 @@ func TestSagaSkipAndDone(t *testing.T) {
 			f.sends("from elsewhere")
 			payload := `{"command":"` + tt.command + `","execution":"` + first + `-recover-1","step":"CancelHotel"`
 			for _, reason := range []string{"", `,"reason":""`, `,"reason":" \n\t"`, `,"reason":null`} {
-				if got := f.refused(payload+reason+`}`, CodeInvalid); !strings.Contains(got, `"reason" is missing`) {
+				if got := f.refused(payload+reason+`}`, adminapi.CodeInvalid); !strings.Contains(got, `"reason" is missing`) {
 					f.Errorf("%s: %s", reason, got)
 				}
 			}
@@ -372,7 +380,7 @@ func TestSagaSkipAndDone(t *testing.T) {
 				f.Errorf("%d calls", len(f.steps.called))
 			}
 			f.holds(sagaQueue, 1) // what is from elsewhere
-			f.refused(payload+`,"reason":"again"}`, CodeNotFound)
+			f.refused(payload+`,"reason":"again"}`, adminapi.CodeNotFound)
 		})
 	}
 }
@@ -392,7 +400,7 @@ func TestSagaQueue(t *testing.T) {
 			f.Errorf("%v", list)
 		}
 		for _, fields := range []string{"", `,"dry_run":true`, `,"native":true`, `,"filter":{"type":"x"},"max":1`, `,"plan_id":"x"`} {
-			got := f.refused(`{"command":"dlq.replay","queue":"saga"`+fields+`}`, CodeUnsupported)
+			got := f.refused(`{"command":"dlq.replay","queue":"saga"`+fields+`}`, adminapi.CodeUnsupported)
 			for _, want := range []string{"saga.resume", "saga.skip", "saga.done", "spillway saga ls"} {
 				if !strings.Contains(got, want) {
 					f.Errorf("%s: %s lacks %s", fields, got, want)
@@ -444,14 +452,14 @@ func TestSagaUnavailable(t *testing.T) {
 		for _, payload := range []string{
 			`{"command":"saga.list"}`, `{"command":"saga.show","execution":"` + first + `"}`, `{"command":"saga.resume","execution":"` + first + `","step":"CancelHotel"}`,
 		} {
-			f.refused(payload, CodeUnavailable)
+			f.refused(payload, adminapi.CodeUnavailable)
 		}
 		f.holds(sagaQueue, 1)
 		f.ok(`{"command":"saga.skip","execution":"` + first + `","step":"CancelHotel","reason":"it is not needed"}`)
 		f.machine.err = nil
 		f.machine.definition = "secret detail"
 		f.parks(first, "CancelHotel")
-		f.refused(`{"command":"saga.resume","execution":"`+first+`","step":"CancelHotel"}`, CodeUnavailable)
+		f.refused(`{"command":"saga.resume","execution":"`+first+`","step":"CancelHotel"}`, adminapi.CodeUnavailable)
 		f.holds(sagaQueue, 1)
 	})
 }

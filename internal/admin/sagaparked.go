@@ -13,51 +13,35 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
-// parkedStep is a step that a saga could not undo, as the state machine parks it.
-type parkedStep struct {
-	Execution string      `json:"execution"`
-	TaskID    string      `json:"task_id"`
-	Step      string      `json:"step"`
-	Error     parkedError `json:"error"`
-	Completed []string    `json:"completed"`
-	ParkedAt  *task.Time  `json:"parked_at,omitempty"`
-	MessageID string      `json:"message_id"`
-}
-
-type parkedError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// parkedAnswer is what lies in the queue.
-type parkedAnswer struct {
-	Parked []parkedStep `json:"parked"`
-	// Foreign are messages in the queue that are no parked step, such as an event
-	// that nobody could act on. dlq.list shows them.
-	Foreign int    `json:"foreign,omitempty"`
-	Note    string `json:"note,omitempty"`
-}
-
 // parkedOf reads a message; nil for one that is no parked step.
-func parkedOf(l *redrive.Letter) *parkedStep {
-	p := &parkedStep{}
-	if json.Unmarshal([]byte(l.Body), p) != nil || !executionName.MatchString(p.Execution) || !executionName.MatchString(p.Step) {
+func parkedOf(l *redrive.Letter) *adminapi.ParkedStep {
+	var sent struct { // by the state machine
+		Execution string               `json:"execution"`
+		TaskID    string               `json:"task_id"`
+		Step      string               `json:"step"`
+		Error     adminapi.ParkedError `json:"error"`
+		Completed []string             `json:"completed"`
+	}
+	if json.Unmarshal([]byte(l.Body), &sent) != nil || !executionName.MatchString(sent.Execution) || !executionName.MatchString(sent.Step) {
 		return nil
 	}
-	p.TaskID, p.Error.Code, p.Error.Message = task.CleanText(p.TaskID, 64), task.CleanText(p.Error.Code, 64), task.CleanText(p.Error.Message, 400)
-	p.ParkedAt, p.MessageID, p.Completed = moment(l.SentAt), l.MessageID, notNil(p.Completed)
-	return p
+	return &adminapi.ParkedStep{
+		Execution: sent.Execution, TaskID: task.CleanText(sent.TaskID, 64), Step: sent.Step,
+		Error:     adminapi.ParkedError{Code: task.CleanText(sent.Error.Code, 64), Message: task.CleanText(sent.Error.Message, 400)},
+		Completed: append([]string{}, sent.Completed...), ParkedAt: task.At(l.SentAt), MessageID: l.MessageID,
+	}
 }
 
 // parked looks into the queue, for one saga or for all.
-func (a *Admin) parked(ctx context.Context, key string) (parkedAnswer, error) {
-	answer := parkedAnswer{Parked: []parkedStep{}}
-	found, err := a.Redrive.List(ctx, SagaQueue, redrive.Filter{}, redrive.MaxList)
+func (a *Admin) parked(ctx context.Context, key string) (adminapi.Parked, error) {
+	answer := adminapi.Parked{Parked: []adminapi.ParkedStep{}}
+	found, err := a.Redrive.List(ctx, adminapi.QueueSaga, redrive.Filter{}, redrive.MaxList)
 	if err != nil {
 		return answer, err
 	}
@@ -75,46 +59,32 @@ func (a *Admin) parked(ctx context.Context, key string) (parkedAnswer, error) {
 	return answer, nil
 }
 
-type parkedQuery struct {
-	Execution string `json:"execution"`
-	Step      string `json:"step"`
-	Reason    string `json:"reason"`
-	By        string `json:"by"`
+func sagaResume(ctx context.Context, a *Admin, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
+	return a.byHand(ctx, redrive.KindResume, adminapi.HandledResumed, q)
 }
 
-type handledAnswer struct {
-	Execution string `json:"execution"`
-	Step      string `json:"step"`
-	Outcome   string `json:"outcome"` // resumed, skipped or done
-	JobID     string `json:"job_id"`
+func sagaSkip(ctx context.Context, a *Admin, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
+	return a.byHand(ctx, redrive.KindSkip, adminapi.HandledSkipped, q)
 }
 
-func sagaResume(ctx context.Context, a *Admin, q parkedQuery) (any, error) {
-	return a.byHand(ctx, redrive.KindResume, "resumed", q)
-}
-
-func sagaSkip(ctx context.Context, a *Admin, q parkedQuery) (any, error) {
-	return a.byHand(ctx, redrive.KindSkip, "skipped", q)
-}
-
-func sagaDone(ctx context.Context, a *Admin, q parkedQuery) (any, error) {
-	return a.byHand(ctx, redrive.KindDone, "done", q)
+func sagaDone(ctx context.Context, a *Admin, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
+	return a.byHand(ctx, redrive.KindDone, adminapi.HandledDone, q)
 }
 
 const maxReason = 500
 
 // byHand deals with one parked step as an operator decided.
-func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome string, q parkedQuery) (any, error) {
+func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome adminapi.HandledOutcome, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
 	name, _, err := a.Sagas.execution(q.Execution)
 	if err != nil {
 		return nil, err
 	}
 	if !executionName.MatchString(q.Step) {
-		return nil, &Error{CodeInvalid, `"step" is missing or no name of a step, such as CancelHotel: saga.show has those that are parked`}
+		return nil, &Error{adminapi.CodeInvalid, `"step" is missing or no name of a step, such as CancelHotel: saga.show has those that are parked`}
 	}
 	reason := strings.TrimSpace(task.CleanText(q.Reason, maxReason))
 	if kind != redrive.KindResume && reason == "" {
-		return nil, &Error{CodeInvalid, `"reason" is missing: say why, for whoever reads the audit trail`}
+		return nil, &Error{adminapi.CodeInvalid, `"reason" is missing: say why, for whoever reads the audit trail`}
 	}
 	key := saga.KeyOf(name)
 	act := func(context.Context, *redrive.Letter) error { return nil }
@@ -126,19 +96,19 @@ func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome string, q
 		act = func(ctx context.Context, _ *redrive.Letter) error { return a.Sagas.run(ctx, call) }
 	}
 	req := redrive.Request{
-		Kind: kind, Queue: SagaQueue, By: q.By, RequestID: requestID(ctx), Execution: key, Step: q.Step, Reason: reason,
+		Kind: kind, Queue: adminapi.QueueSaga, By: q.By, RequestID: requestID(ctx), Execution: key, Step: q.Step, Reason: reason,
 	}
 	jobID, err := a.Redrive.ByHand(ctx, req, func(l *redrive.Letter) bool {
 		p := parkedOf(l)
 		return p != nil && p.Execution == key && p.Step == q.Step
 	}, act)
 	if errors.Is(err, redrive.ErrNotFound) {
-		return nil, &Error{CodeNotFound, fmt.Sprintf("%s of %s is not parked: saga.show says what is; another process may hold it at the moment", q.Step, key)}
+		return nil, &Error{adminapi.CodeNotFound, fmt.Sprintf("%s of %s is not parked: saga.show says what is; another process may hold it at the moment", q.Step, key)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	return handledAnswer{Execution: key, Step: q.Step, Outcome: outcome, JobID: jobID}, nil
+	return &adminapi.SagaHandled{Execution: key, Step: q.Step, Outcome: outcome, JobID: jobID}, nil
 }
 
 // compensationCall is a compensation that is to be run again.
@@ -199,7 +169,7 @@ func (s *Sagas) compensation(ctx context.Context, key, name string) (*compensati
 	state, ok := find(states, name)
 	action := state.Arguments.Payload.Action
 	if !ok || action == "" || state.Arguments.FunctionName == "" {
-		return nil, &Error{CodeInvalid, fmt.Sprintf("%s is no compensation of the state machine: only those can be run again; record what was done about others with saga.done", name)}
+		return nil, &Error{adminapi.CodeInvalid, fmt.Sprintf("%s is no compensation of the state machine: only those can be run again; record what was done about others with saga.done", name)}
 	}
 	_, arn, err := s.execution(key)
 	if err != nil {
@@ -215,7 +185,7 @@ func (s *Sagas) compensation(ctx context.Context, key, name string) (*compensati
 	}
 	payload, err := saga.CompensationCall(aws.ToString(out.Input), name, action)
 	if err != nil {
-		return nil, &Error{CodeInvalid, key + " was not started for a task: its compensations cannot be run from here"}
+		return nil, &Error{adminapi.CodeInvalid, key + " was not started for a task: its compensations cannot be run from here"}
 	}
 	return &compensationCall{step: name, function: state.Arguments.FunctionName, payload: payload}, nil
 }
@@ -226,7 +196,7 @@ func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
 	out, err := s.Functions.Invoke(ctx, &lambda.InvokeInput{FunctionName: &call.function, Payload: call.payload})
 	if err != nil {
 		slog.ErrorContext(ctx, "compensation not run", slog.String("step", call.step), slog.Any("error", err))
-		return &Error{CodeCompensation, call.step + " could not be called, or did not answer in time, and the function's log says why; it is still parked, and can be resumed again"}
+		return &Error{adminapi.CodeCompensation, call.step + " could not be called, or did not answer in time, and the function's log says why; it is still parked, and can be resumed again"}
 	}
 	if out.FunctionError == nil {
 		return nil
@@ -239,5 +209,5 @@ func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
 	// Without the message, which may quote the saga's input and is answered.
 	slog.ErrorContext(ctx, "compensation failed", slog.String("step", call.step), slog.String("type", task.CleanText(failure.Type, 64)))
 	why := withoutAWS(strings.Trim(task.CleanText(failure.Type, 64)+": "+task.CleanText(failure.Message, 400), ": "))
-	return &Error{CodeCompensation, fmt.Sprintf("%s has failed again: %s; it is still parked", call.step, cmp.Or(why, "without a reason"))}
+	return &Error{adminapi.CodeCompensation, fmt.Sprintf("%s has failed again: %s; it is still parked", call.step, cmp.Or(why, "without a reason"))}
 }

@@ -10,33 +10,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
-// step is a state that an execution has entered.
+// step is a state that an execution has entered, while its history is read.
 type step struct {
-	State     string     `json:"state"`
-	Type      string     `json:"type"`             // Task, Choice, …
-	Outcome   string     `json:"outcome"`          // ok, failed, ended or running
-	Undoes    string     `json:"undoes,omitempty"` // the step that a compensation is for
-	Error     string     `json:"error,omitempty"`
-	Cause     string     `json:"cause,omitempty"`
-	Attempts  int        `json:"attempts,omitempty"`
-	EnteredAt *task.Time `json:"entered_at,omitempty"`
-	TookMS    int64      `json:"took_ms"`
-
+	adminapi.SagaStep
 	entered  time.Time
 	failures int
 	open     bool
 }
-
-// Outcomes of a step.
-const (
-	stepOK      = "ok"
-	stepFailed  = "failed" // caught, or else the end of the execution
-	stepEnded   = "ended"  // the execution, or its branch, ended in it
-	stepRunning = "running"
-)
 
 const (
 	historyPage  = 1000
@@ -46,7 +30,7 @@ const (
 )
 
 // path reads the states of an execution from its history.
-func (s *Sagas) path(ctx context.Context, arn string) (steps []step, cut bool, err error) {
+func (s *Sagas) path(ctx context.Context, arn string) (steps []adminapi.SagaStep, cut bool, err error) {
 	p := pathReader{of: map[int64]int{}}
 	in := &sfn.GetExecutionHistoryInput{ExecutionArn: &arn, MaxResults: historyPage, IncludeExecutionData: aws.Bool(false)}
 	for range historyPages {
@@ -62,10 +46,12 @@ func (s *Sagas) path(ctx context.Context, arn string) (steps []step, cut bool, e
 		}
 	}
 	p.end()
-	if len(p.steps) > maxPath {
-		return p.steps[:maxPath], true, nil
+	shown := min(len(p.steps), maxPath)
+	steps = make([]adminapi.SagaStep, shown)
+	for i := range steps {
+		steps[i] = p.steps[i].SagaStep
 	}
-	return notNil(p.steps), in.NextToken != nil, nil
+	return steps, shown < len(p.steps) || in.NextToken != nil, nil
 }
 
 // pathReader puts events in their states. AWS says of each event which one was
@@ -83,9 +69,9 @@ func (p *pathReader) event(e *types.HistoryEvent) {
 	kind := string(e.Type)
 	switch {
 	case e.StateEnteredEventDetails != nil:
-		p.steps = append(p.steps, step{
-			State: aws.ToString(e.StateEnteredEventDetails.Name), Type: strings.TrimSuffix(kind, "StateEntered"), EnteredAt: momentOf(e.Timestamp), entered: at, open: true,
-		})
+		p.steps = append(p.steps, step{SagaStep: adminapi.SagaStep{
+			State: aws.ToString(e.StateEnteredEventDetails.Name), Type: strings.TrimSuffix(kind, "StateEntered"), EnteredAt: task.At(at),
+		}, entered: at, open: true})
 		p.of[e.Id] = len(p.steps) - 1
 		return
 	case e.StateExitedEventDetails != nil:
@@ -105,7 +91,7 @@ func (p *pathReader) event(e *types.HistoryEvent) {
 	p.of[e.Id] = i
 	s := &p.steps[i]
 	if strings.HasSuffix(kind, "StateAborted") { // another branch has failed
-		s.close(stepEnded, at)
+		s.close(adminapi.StepEnded, at)
 		return
 	}
 	if kind == "TaskScheduled" || kind == "LambdaFunctionScheduled" {
@@ -151,7 +137,7 @@ func (p *pathReader) parallel(e *types.HistoryEvent, kind string) {
 		p.steps[i].failures++
 		for j := i + 1; j < len(p.steps); j++ {
 			if s := &p.steps[j]; s.open {
-				s.close(s.outcome(stepEnded), p.last)
+				s.close(s.outcome(adminapi.StepEnded), p.last)
 			}
 		}
 	}
@@ -160,21 +146,21 @@ func (p *pathReader) parallel(e *types.HistoryEvent, kind string) {
 func (p *pathReader) exit(name string, at time.Time) {
 	for i := len(p.steps) - 1; i >= 0; i-- {
 		if s := &p.steps[i]; s.open && s.State == name {
-			s.close(s.outcome(stepOK), at)
+			s.close(s.outcome(adminapi.StepOK), at)
 			return
 		}
 	}
 }
 
 // outcome is failed if the last attempt was, and else what it looks like.
-func (s *step) outcome(seems string) string {
+func (s *step) outcome(seems adminapi.StepOutcome) adminapi.StepOutcome {
 	if s.failures > 0 && s.failures >= s.Attempts {
-		return stepFailed
+		return adminapi.StepFailed
 	}
 	return seems
 }
 
-func (s *step) close(outcome string, at time.Time) {
+func (s *step) close(outcome adminapi.StepOutcome, at time.Time) {
 	s.open, s.Outcome, s.TookMS = false, outcome, at.Sub(s.entered).Milliseconds()
 }
 
@@ -185,9 +171,9 @@ func (p *pathReader) end() {
 		switch {
 		case !s.open:
 		case p.ended:
-			s.close(s.outcome(stepEnded), p.last)
+			s.close(s.outcome(adminapi.StepEnded), p.last)
 		default:
-			s.Outcome = stepRunning
+			s.Outcome = adminapi.StepRunning
 		}
 	}
 }
@@ -224,5 +210,3 @@ func messageOf(cause string) string {
 	}
 	return cause
 }
-
-func momentOf(t *time.Time) *task.Time { return moment(aws.ToTime(t)) }

@@ -9,10 +9,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // drawn is a path as a text, one line for each state.
-func drawn(steps []step) string {
+func drawn(steps []adminapi.SagaStep) string {
 	var b strings.Builder
 	for _, s := range steps {
 		fmt.Fprintf(&b, "%s %s %s", s.State, s.Type, s.Outcome)
@@ -131,7 +133,7 @@ BookHotel Task ended x2 5040ms errorString: busy
 					t.Errorf("path (-want +got):\n%s", diff)
 				}
 				for _, s := range steps {
-					if s.EnteredAt == nil || s.EnteredAt.Before(time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)) {
+					if s.EnteredAt.IsZero() || s.EnteredAt.Before(time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)) {
 						t.Errorf("%s entered at %v", s.State, s.EnteredAt)
 					}
 				}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -21,11 +22,7 @@ var _ Streams = (*rescue.Replayer)(nil)
 // maxStreams is how many ranges and records an answer holds.
 const maxStreams = 1000
 
-type streamQuery struct {
-	Max int `json:"max"`
-}
-
-func streamList(ctx context.Context, a *Admin, q streamQuery) (any, error) {
+func streamList(ctx context.Context, a *Admin, q adminapi.StreamListRequest) (*adminapi.StreamListAnswer, error) {
 	limit, err := streamLimit(q.Max)
 	if err != nil {
 		return nil, err
@@ -38,21 +35,19 @@ func streamList(ctx context.Context, a *Admin, q streamQuery) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		Ranges  []rescue.FailedRange `json:"ranges"`
-		Records []rescue.Record      `json:"records"`
-	}{ranges, records}
-	for i := range out.Ranges { // operators name streams, and ARNs stay inside
-		out.Ranges[i].StreamARN = ""
+	out := &adminapi.StreamListAnswer{Ranges: make([]adminapi.StreamRange, len(ranges)), Records: make([]adminapi.StreamRecord, len(records))}
+	for i, r := range ranges {
+		out.Ranges[i] = adminapi.StreamRange{
+			ID: r.ID, Source: r.Source, Stream: r.Stream, ShardID: r.ShardID, First: r.First, Last: r.Last, Records: r.Records, Condition: r.Condition,
+			State: adminapi.RangeState(r.State), Reason: r.Reason, Consumer: r.Consumer, ArrivedAt: r.ArrivedAt, KeepUntil: r.KeepUntil,
+		}
 	}
-	for i := range out.Records {
-		out.Records[i].StreamARN = ""
-	}
-	if out.Ranges == nil {
-		out.Ranges = []rescue.FailedRange{}
-	}
-	if out.Records == nil {
-		out.Records = []rescue.Record{}
+	for i, r := range records {
+		out.Records[i] = adminapi.StreamRecord{
+			ID: r.ID, Source: r.Source, Stream: r.Stream, ShardID: r.ShardID, SequenceNumber: r.SequenceNumber, EventID: r.EventID, Key: r.Key,
+			Consumer: r.Consumer, Error: adminapi.RecordError(r.Error), Attempts: r.Attempts, ArchivedAt: r.ArchivedAt, ArchivedBy: adminapi.ArchivedBy(r.ArchivedBy),
+			KeepUntil: r.KeepUntil, State: adminapi.RecordState(r.State), Reason: r.Reason, ReplayedAt: r.ReplayedAt, Size: r.Size,
+		}
 	}
 	return out, nil
 }
@@ -62,26 +57,19 @@ func streamLimit(asked int) (int, error) {
 	case asked == 0:
 		return 100, nil
 	case asked < 0 || asked > maxStreams:
-		return 0, &Error{CodeInvalid, "max is between 1 and 1000"}
+		return 0, &Error{adminapi.CodeInvalid, "max is between 1 and 1000"}
 	default:
 		return asked, nil
 	}
 }
 
-type streamReplayQuery struct {
-	Max    int      `json:"max"`
-	DryRun bool     `json:"dry_run"`
-	IDs    []string `json:"ids"`
-	By     string   `json:"by"`
-}
-
-func streamReplay(ctx context.Context, a *Admin, q streamReplayQuery) (any, error) {
+func streamReplay(ctx context.Context, a *Admin, q adminapi.StreamReplayRequest) (*adminapi.StreamReplayAnswer, error) {
 	limit, err := streamLimit(q.Max)
 	if err != nil {
 		return nil, err
 	}
 	if len(q.IDs) > maxStreams {
-		return nil, &Error{CodeInvalid, fmt.Sprintf("there are %d ids: at most %d are taken", len(q.IDs), maxStreams)}
+		return nil, &Error{adminapi.CodeInvalid, fmt.Sprintf("there are %d ids: at most %d are taken", len(q.IDs), maxStreams)}
 	}
 	if err := checkIDs("ids", q.IDs...); err != nil {
 		return nil, err
@@ -94,10 +82,16 @@ func streamReplay(ctx context.Context, a *Admin, q streamReplayQuery) (any, erro
 	// beside AWS's own trail.
 	slog.InfoContext(ctx, "stream replay", slog.String("by", task.CleanText(q.By, maxBy)), slog.Bool("dry_run", q.DryRun), slog.Int("matched", r.Matched),
 		slog.Int("replayed", r.Replayed), slog.Int("refused", r.Refused), slog.Int("failed", r.Failed), slog.Any("error", err))
-	return struct {
-		rescue.Replay
-		Note string `json:"note,omitempty"`
-	}{r, streamNote(r)}, nil
+	out := &adminapi.StreamReplayAnswer{
+		Matched: r.Matched, Replayed: r.Replayed, Refused: r.Refused, Failed: r.Failed, Done: r.Done, Note: streamNote(r),
+	}
+	if r.Records != nil {
+		out.Records = make([]adminapi.RecordOutcome, len(r.Records))
+	}
+	for i, one := range r.Records {
+		out.Records[i] = adminapi.RecordOutcome{ID: one.ID, Outcome: adminapi.StreamOutcome(one.Outcome), Reason: adminapi.StreamReason(one.Reason)}
+	}
+	return out, nil
 }
 
 func streamNote(r rescue.Replay) string {

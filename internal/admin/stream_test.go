@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -46,12 +47,12 @@ func TestStreamList(t *testing.T) {
 			}
 		}
 		for _, max := range []string{"-1", "1001"} {
-			if got := f.refused(`{"command":"stream.list","max":`+max+`}`, CodeInvalid); got != "max is between 1 and 1000" {
+			if got := f.refused(`{"command":"stream.list","max":`+max+`}`, adminapi.CodeInvalid); got != "max is between 1 and 1000" {
 				f.Error(got)
 			}
 		}
 		f.streams.err = fmt.Errorf("list stream: %w", awsError("DynamoDB", "Query", "AccessDeniedException"))
-		f.refused(`{"command":"stream.list"}`, CodeUnavailable)
+		f.refused(`{"command":"stream.list"}`, adminapi.CodeUnavailable)
 	})
 }
 
@@ -89,7 +90,7 @@ func TestStreamReplay(t *testing.T) {
 			`"ids":[` + repeated(`"x"`, 1001) + `]`:       "there are 1001 ids: at most 1000 are taken",
 			`"ids":"x"`:                                   `"ids" is of the wrong type: string`,
 		} {
-			if got := f.refused(`{"command":"stream.replay",`+payload+`}`, CodeInvalid); !strings.Contains(got, message) {
+			if got := f.refused(`{"command":"stream.replay",`+payload+`}`, adminapi.CodeInvalid); !strings.Contains(got, message) {
 				f.Errorf("%.100s: %s, want %s", payload, got, message)
 			}
 		}
@@ -97,6 +98,6 @@ func TestStreamReplay(t *testing.T) {
 			f.Errorf("asked for %v", f.streams.asked)
 		}
 		f.streams.err = awsError("DynamoDB", "Query", "AccessDeniedException")
-		f.refused(`{"command":"stream.replay"}`, CodeUnavailable)
+		f.refused(`{"command":"stream.replay"}`, adminapi.CodeUnavailable)
 	})
 }

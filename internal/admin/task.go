@@ -5,43 +5,23 @@ import (
 	"encoding/json"
 	"log/slog"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
-type taskQuery struct {
-	ID string `json:"id"`
-}
-
-// taskAnswer is a task as GET /tasks/{id} shows it, and what only operators see.
-type taskAnswer struct {
-	task.Task
-	Run         int             `json:"run"`
-	Replays     int             `json:"replays"`
-	PlanID      string          `json:"plan_id,omitempty"` // the job that replayed it last
-	Fingerprint string          `json:"fingerprint,omitempty"`
-	History     []task.Attempt  `json:"history,omitempty"`
-	Failure     json.RawMessage `json:"failure,omitempty"`
-}
-
-// taskOnly is an answer that is a task.
-type taskOnly struct {
-	Task  taskAnswer `json:"task"`
-	JobID string     `json:"job_id,omitempty"`
-}
-
-func answerOf(r *tasktable.Row) taskOnly {
-	t := taskAnswer{
+func answerOf(r *tasktable.Row) *adminapi.TaskAnswer {
+	t := &adminapi.Task{
 		Task: r.Task(), Run: r.Run, Replays: r.Replays, PlanID: r.PlanID, Fingerprint: r.Fingerprint, History: r.History,
 	}
 	if json.Valid(r.Report) {
 		t.Failure = r.Report
 	}
-	return taskOnly{Task: t}
+	return &adminapi.TaskAnswer{Task: t}
 }
 
-func taskGet(ctx context.Context, a *Admin, q taskQuery) (any, error) {
+func taskGet(ctx context.Context, a *Admin, q adminapi.TaskRequest) (*adminapi.TaskAnswer, error) {
 	if q.ID == "" {
 		return nil, errNoTaskID
 	}
@@ -52,17 +32,12 @@ func taskGet(ctx context.Context, a *Admin, q taskQuery) (any, error) {
 	return answerOf(row), nil
 }
 
-var errNoTaskID = &Error{CodeInvalid, `"id" is missing: it is a task's id`}
+var errNoTaskID = &Error{adminapi.CodeInvalid, `"id" is missing: it is a task's id`}
 
 // maxBy bounds what is written down of who asked.
 const maxBy = 200
 
-type cancelQuery struct {
-	ID string `json:"id"`
-	By string `json:"by"`
-}
-
-func taskCancel(ctx context.Context, a *Admin, q cancelQuery) (any, error) {
+func taskCancel(ctx context.Context, a *Admin, q adminapi.TaskCancelRequest) (*adminapi.TaskAnswer, error) {
 	if q.ID == "" {
 		return nil, errNoTaskID
 	}
@@ -77,28 +52,17 @@ func taskCancel(ctx context.Context, a *Admin, q cancelQuery) (any, error) {
 	return answerOf(row), nil
 }
 
-type retryQuery struct {
-	ID     string          `json:"id"`
-	Filter *redrive.Filter `json:"filter"`
-	Max    int             `json:"max"`
-	Rate   float64         `json:"rate"`
-	Canary int             `json:"canary"`
-	DryRun bool            `json:"dry_run"`
-	PlanID string          `json:"plan_id"`
-	By     string          `json:"by"`
-}
-
-func taskRetry(ctx context.Context, a *Admin, q retryQuery) (any, error) {
+func taskRetry(ctx context.Context, a *Admin, q adminapi.TaskRetryRequest) (any, error) {
 	if q.ID == "" {
 		if q.Filter == nil && q.PlanID == "" {
-			return nil, &Error{CodeInvalid, `say which: "id", "filter" ({} retries all that failed), or "plan_id"`}
+			return nil, &Error{adminapi.CodeInvalid, `say which: "id", "filter" ({} retries all that failed), or "plan_id"`}
 		}
-		return replay(ctx, a, redrive.KindRetry, replayQuery{
-			Filter: q.Filter, Max: q.Max, Rate: q.Rate, Canary: q.Canary, DryRun: q.DryRun, PlanID: q.PlanID, By: q.By,
+		return replay(ctx, a, redrive.KindRetry, adminapi.DLQReplayRequest{
+			Filter: q.Filter, Max: q.Max, Rate: q.Rate, Canary: q.Canary, DryRun: q.DryRun, PlanID: q.PlanID, Change: q.Change,
 		})
 	}
 	if q.Filter != nil || q.PlanID != "" || q.DryRun || q.Max != 0 || q.Rate != 0 || q.Canary != 0 {
-		return nil, &Error{CodeInvalid, `"id" is for one task: it goes with no other field but "by"`}
+		return nil, &Error{adminapi.CodeInvalid, `"id" is for one task: it goes with no other field but "by"`}
 	}
 	row, jobID, err := a.Redrive.Retry(ctx, q.ID, q.By, requestID(ctx))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -32,13 +33,13 @@ func TestTaskRefusals(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		for _, command := range []string{"task.get", "task.cancel", "task.retry"} {
 			for _, id := range []string{"x", "00VHNCZB0168CGXGT1HNR1ZXC2", `\u0000`, strings.Repeat("9", 26), "00VHNCZB0168CGXGT1HNR1ZXC2#input"} {
-				f.refused(`{"command":"`+command+`","id":"`+id+`"}`, CodeNotFound)
+				f.refused(`{"command":"`+command+`","id":"`+id+`"}`, adminapi.CodeNotFound)
 			}
-			f.refused(`{"command":"`+command+`","id":"`+strings.Repeat("x", 5000)+`"}`, CodeNotFound)
+			f.refused(`{"command":"`+command+`","id":"`+strings.Repeat("x", 5000)+`"}`, adminapi.CodeNotFound)
 		}
 		for _, command := range []string{"task.get", "task.cancel"} {
 			for _, payload := range []string{`{"command":"` + command + `"}`, `{"command":"` + command + `","id":""}`, `{"command":"` + command + `","id":null}`} {
-				if got := f.refused(payload, CodeInvalid); got != `"id" is missing: it is a task's id` {
+				if got := f.refused(payload, adminapi.CodeInvalid); got != `"id" is missing: it is a task's id` {
 					f.Errorf("%s: %s", payload, got)
 				}
 			}
@@ -60,7 +61,7 @@ func TestTaskCancel(t *testing.T) {
 		}
 		f.work()
 		f.has(ids[2], task.Succeeded)
-		if got := f.refused(`{"command":"task.cancel","id":"`+ids[2]+`"}`, CodeFinished); !strings.Contains(got, ids[2]+" is succeeded") {
+		if got := f.refused(`{"command":"task.cancel","id":"`+ids[2]+`"}`, adminapi.CodeFinished); !strings.Contains(got, ids[2]+" is succeeded") {
 			f.Error(got)
 		}
 		dead := f.dead("shop.order", errFlaky, "4")[0]
@@ -81,7 +82,7 @@ func TestTaskRetry(t *testing.T) {
 			"deadline": "TIME", "attempts": 0, "run": 2, "replays": 1, "plan_id": "J"}}`)
 		f.work()
 		f.has(ids[0], task.Succeeded)
-		if got := f.refused(`{"command":"task.retry","id":"`+ids[0]+`"}`, CodeNotRetryable); got != "the task cannot be retried: it is succeeded; only failed and dead-lettered tasks can be" {
+		if got := f.refused(`{"command":"task.retry","id":"`+ids[0]+`"}`, adminapi.CodeNotRetryable); got != "the task cannot be retried: it is succeeded; only failed and dead-lettered tasks can be" {
 			f.Error(got)
 		}
 		history := f.ok(`{"command":"dlq.jobs","job_id":"` + job + `","max":1}`)["job"].(map[string]any)
@@ -111,7 +112,7 @@ func TestTaskRetryByFilter(t *testing.T) {
 				"count": 1, "first_seen": "TIME", "last_seen": "TIME", "moved_by": "worker", "sample": {"task_id": "T3"}}],
 			"messages": [{"task_id": "T3", "type": "shop.note", "run": 2, "action": "replay", "to": "spillway-tasks"}]}`)
 		f.holds(tasksQueue, 0)
-		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+a.text("plan_id")+`"}`, CodePlanUsed); !strings.Contains(got, "is a retry, not a replay") {
+		if got := f.refused(`{"command":"dlq.replay","plan_id":"`+a.text("plan_id")+`"}`, adminapi.CodePlanUsed); !strings.Contains(got, "is a retry, not a replay") {
 			f.Error(got)
 		}
 		a = f.ok(`{"command":"task.retry","plan_id":"` + a.text("plan_id") + `"}`)
@@ -138,25 +139,29 @@ func TestTaskRetryByFilter(t *testing.T) {
 func TestTaskRetryRefusals(t *testing.T) {
 	bubble(t, func(f *fixture) {
 		id := f.dead("shop.order", errFlaky, "1")[0]
-		for _, tt := range []struct{ fields, code, message string }{
-			{``, CodeInvalid, `say which: "id", "filter" ({} retries all that failed), or "plan_id"`},
-			{`,"id":""`, CodeInvalid, "say which"},
-			{`,"filter":null`, CodeInvalid, "say which"},
-			{`,"dry_run":true`, CodeInvalid, "say which"},
-			{`,"id":"` + id + `","filter":{}`, CodeInvalid, `"id" is for one task: it goes with no other field but "by"`},
-			{`,"id":"` + id + `","dry_run":true`, CodeInvalid, `"id" is for one task`},
-			{`,"id":"` + id + `","rate":1`, CodeInvalid, `"id" is for one task`},
-			{`,"id":"` + id + `","max":1`, CodeInvalid, `"id" is for one task`},
-			{`,"id":"` + id + `","plan_id":"x"`, CodeInvalid, `"id" is for one task`},
-			{`,"filter":{"status":"canceled"}`, CodeInvalid, `status is "canceled"; it is failed or dead_lettered`},
-			{`,"filter":{"ids":["x",""]}`, CodeInvalid, "the filter has an id that is empty or longer than 128 bytes"},
-			{`,"filter":{},"max":-1`, CodeInvalid, "max is -1"},
-			{`,"filter":{"ids":["` + strings.Repeat("x", 129) + `"]}`, CodeInvalid, "the filter has an id that is empty or longer than 128 bytes"},
-			{`,"filter":{"type":"` + strings.Repeat("x", 257) + `"}`, CodeInvalid, "a text of the filter is longer than 256 bytes"},
-			{`,"filter":{},"rate":-1`, CodeInvalid, "rate is -1"},
-			{`,"filter":{},"rate":0.009`, CodeInvalid, "rate is 0.009 messages a second; it is between 0.01 and 10000"},
-			{`,"filter":{},"queue":"tasks"`, CodeUnknownField, `task.retry has no field "queue": it has id, filter, max, rate, canary, dry_run, plan_id, by`},
-			{`,"plan_id":"x"`, CodeNotFound, "there is no job or plan x"},
+		for _, tt := range []struct {
+			fields  string
+			code    adminapi.Code
+			message string
+		}{
+			{``, adminapi.CodeInvalid, `say which: "id", "filter" ({} retries all that failed), or "plan_id"`},
+			{`,"id":""`, adminapi.CodeInvalid, "say which"},
+			{`,"filter":null`, adminapi.CodeInvalid, "say which"},
+			{`,"dry_run":true`, adminapi.CodeInvalid, "say which"},
+			{`,"id":"` + id + `","filter":{}`, adminapi.CodeInvalid, `"id" is for one task: it goes with no other field but "by"`},
+			{`,"id":"` + id + `","dry_run":true`, adminapi.CodeInvalid, `"id" is for one task`},
+			{`,"id":"` + id + `","rate":1`, adminapi.CodeInvalid, `"id" is for one task`},
+			{`,"id":"` + id + `","max":1`, adminapi.CodeInvalid, `"id" is for one task`},
+			{`,"id":"` + id + `","plan_id":"x"`, adminapi.CodeInvalid, `"id" is for one task`},
+			{`,"filter":{"status":"canceled"}`, adminapi.CodeInvalid, `status is "canceled"; it is failed or dead_lettered`},
+			{`,"filter":{"ids":["x",""]}`, adminapi.CodeInvalid, "the filter has an id that is empty or longer than 128 bytes"},
+			{`,"filter":{},"max":-1`, adminapi.CodeInvalid, "max is -1"},
+			{`,"filter":{"ids":["` + strings.Repeat("x", 129) + `"]}`, adminapi.CodeInvalid, "the filter has an id that is empty or longer than 128 bytes"},
+			{`,"filter":{"type":"` + strings.Repeat("x", 257) + `"}`, adminapi.CodeInvalid, "a text of the filter is longer than 256 bytes"},
+			{`,"filter":{},"rate":-1`, adminapi.CodeInvalid, "rate is -1"},
+			{`,"filter":{},"rate":0.009`, adminapi.CodeInvalid, "rate is 0.009 messages a second; it is between 0.01 and 10000"},
+			{`,"filter":{},"queue":"tasks"`, adminapi.CodeUnknownField, `task.retry has no field "queue": it has id, filter, max, rate, canary, dry_run, plan_id, by`},
+			{`,"plan_id":"x"`, adminapi.CodeNotFound, "there is no job or plan x"},
 		} {
 			if got := f.refused(`{"command":"task.retry"`+tt.fields+`}`, tt.code); !strings.Contains(got, tt.message) {
 				f.Errorf("%s: %s, want %s", tt.fields, got, tt.message)
@@ -165,7 +170,7 @@ func TestTaskRetryRefusals(t *testing.T) {
 		f.has(id, task.DeadLettered)
 		f.holds(tasksQueue, 0)
 		time.Sleep(8 * 24 * time.Hour)
-		if got := f.refused(`{"command":"task.retry","id":"`+id+`"}`, CodeDeadline); !strings.Contains(got, "submit it anew") {
+		if got := f.refused(`{"command":"task.retry","id":"`+id+`"}`, adminapi.CodeDeadline); !strings.Contains(got, "submit it anew") {
 			f.Error(got)
 		}
 	})
