@@ -13,9 +13,6 @@ export SAM_CLI_TELEMETRY := 0
 # Functions are static, stripped and the same bytes for the same source (see internal/localaws/sam.go).
 FUNCTION_BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc -ldflags=-s'
 
-# The race detector needs cgo and a C compiler.
-RACE := $(shell command -v $$(go env CC 2>/dev/null) >/dev/null 2>&1 && echo -race)
-
 ##@ See it at work
 .PHONY: run up deploy-local down status env
 run: deploy-local bin/spillway ## start the local AWS, deploy, and show a mixed load and three trips being worked on
@@ -43,12 +40,50 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test unit bench fuzz integration coldstart test-localstack soak replay cover
-test: unit integration ## unit tests, then the black-box suite
+.PHONY: test nightly unit plain race bench fuzz properties integration pipeline sagas security model replay probe coldstart soak test-localstack localstack cover
+test: .venv go-ready bin/lanes ## unit tests and the black-box suite, side by side; TIER=gate or nightly has more
+	@bin/lanes -note "$(NOTE_$(T))" "1: $(filter $(BUSY),$(STEPS))" "$(EMULATORS): $(filter-out $(BUSY),$(STEPS))" -- $(MAKE) TIER=$(T)
 
-unit: go-ready ## unit tests with the race detector, in random order
-	@test -n "$(RACE)" || echo "no C compiler: the unit tests run without the race detector"
-	@$(TOOL) gotestsum --format pkgname -- $(RACE) -shuffle=on ./...
+nightly: ## what takes hours: race detector and LocalStack for everything, long properties, fuzzing, large loads
+	@$(MAKE) test TIER=nightly
+
+# A tier is a list of targets, what they leave out, and their size. One at a time runs of those in BUSY, which keep every
+# core busy by themselves, and EMULATORS of the others, which wait for an emulator most of the time. ALSO adds targets.
+T         = $(or $(TIER),test)
+STEPS     = $(ALSO) $(STEPS_$(T))
+EMULATORS = $(or $(EMULATORS_$(T)),2)
+BUSY     := lint plain race bench fuzz properties
+
+STEPS_test    := plain race pipeline sagas replay model security
+STEPS_gate    := plain race pipeline sagas replay security model probe coldstart
+STEPS_nightly := race properties fuzz test-localstack pipeline sagas replay soak security model probe coldstart
+
+EMULATORS_gate := 3
+
+SKIP_test    := TestUpgradeUnderLoad
+SKIP_gate    := TestFindings
+LETTERS_test := 400
+LETTERS_gate := 2000
+TRIPS_test   := 60
+RACE_nightly := yes
+
+NOTE_test    = left out: $(SKIP_test), cold starts, more than $(LETTERS_test) letters and $(TRIPS_test) trips, soak, LocalStack. make check runs them
+NOTE_gate    = left out: probe, race detector everywhere, long properties, fuzzing, 10,000 letters, soak of 20,000 tasks, most of LocalStack. make nightly runs them
+NOTE_nightly = nothing is left out
+
+# The race detector needs cgo and a C compiler. It runs where goroutines share something: in the packages that start
+# them or lock (tools/concurrent).
+RACE       := $(shell command -v $$(go env CC 2>/dev/null) >/dev/null 2>&1 && echo -race)
+CONCURRENT  = $(if $(RACE),$(shell tools/concurrent))
+GOTEST      = $(TOOL) gotestsum --format pkgname --
+unit: plain race ## unit tests in random order, with the race detector in packages with goroutines
+
+plain: go-ready
+	@$(GOTEST) -shuffle=on $$(go list ./... | grep -vxF -e none $(CONCURRENT:%=-e %))
+
+race: go-ready
+	@test -n "$(RACE)" || echo "no C compiler: the race detector is skipped"
+	@$(if $(RACE),$(GOTEST) -race -shuffle=on $(if $(filter yes,$(RACE_$(TIER))),./...,$(CONCURRENT)))
 
 bench: go-ready ## what a record and a message cost in time and allocations (docs/performance.md)
 	@go test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),100ms) ./pkg/batch ./pkg/workqueue
@@ -56,26 +91,42 @@ bench: go-ready ## what a record and a message cost in time and allocations (doc
 fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=FuzzSubmit]
 	@tools/fuzz $(ARGS)
 
-integration: .venv go-ready ## the black-box suite on a local AWS of its own, with every role's IAM policy enforced
-	@$(SUITE)
+properties: go-ready ## every property and model, ten times as long: make properties [CHECKS=1000]
+	@$(GOTEST) -count=1 -timeout 60m $$(grep -rl --include='*_test.go' pgregory.net/rapid cmd functions internal pkg | xargs -n 1 dirname | sort -u | sed 's|^|./|') \
+	  -rapid.checks=$(or $(CHECKS),1000)
 
-test-localstack: PACKAGES = ./integration ./integration/model ./integration/probe
-test-localstack: .venv go-ready ## the suite on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT
-	@tools/localstack sh -c 'SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT exec "$$@"' - $(SUITE)
+# The format shows what a suite prints while it starts and deploys, which takes longer than its tests.
+SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -timeout 45m
+SKIP  = $(if $(SKIP_$(TIER)),|^($(subst $() ,|,$(SKIP_$(TIER))))$$)
+integration: .venv go-ready ## the black-box suite on local AWSs of its own, with every role's IAM policy enforced
+	@$(SUITE) -p 1 $(ARGS) ./integration/...
+
+# The main package in two halves, each with a local AWS of its own.
+SAGAS := ^Test(Trip|Rescue|Sources|LifeOfAStack|Table|Sample|Export|Secret)
+pipeline: .venv go-ready
+	@$(SUITE) -skip '$(SAGAS)$(SKIP)' ./integration
+
+sagas: .venv go-ready
+	@SPILLWAY_TEST_TRIPS=$(TRIPS_$(TIER)) $(SUITE) -run '$(SAGAS)' -skip '^$$$(SKIP)' ./integration
+
+security model: .venv go-ready
+	@$(SUITE) ./integration/$@
+
+probe: .venv go-ready ## try out again what the local AWS does of what AWS does
+	@$(SUITE) -skip '^$$$(SKIP)' ./integration/probe
 
 coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: make coldstart [RUNS=41]
-	@SPILLWAY_COLDSTARTS=$(or $(RUNS),41) go test -tags integration -count=1 -v ./integration/coldstart
+	@SPILLWAY_COLDSTARTS=$(or $(RUNS),$(if $(TIER),,41)) $(SUITE) ./integration/coldstart
 
 soak: .venv bin/soak ## minutes of load with workers killed, every task accounted for: make soak [SOAK_TASKS=1000 SOAK_TIME=20s]
 	@bin/soak -tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m) $(ARGS)
 
 replay: .venv go-ready ## replay ten thousand dead letters, killed twice, every task accounted for: make replay [LETTERS=2000 RATE=100]
-	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),50) go test -tags integration -count=1 -timeout 20m -v ./integration/replay
+	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),$(LETTERS_$(TIER)),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),$(if $(LETTERS_$(TIER)),100,50)) $(SUITE) ./integration/replay
 
-# The format shows what the suite prints while it starts and deploys, which takes longer than its tests. One package at
-# a time: each has a local AWS of its own.
-SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -p 1 -timeout 45m $(ARGS) $(PACKAGES)
-PACKAGES = ./integration/...
+test-localstack: .venv go-ready ## the suite on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT
+	@tools/localstack sh -c 'SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT exec "$$@"' - \
+	  $(SUITE) -p 1 $(ARGS) ./integration ./integration/model ./integration/probe
 
 cover: go-ready ## unit tests, with a report of the lines they reach
 	@$(TOOL) gotestsum --format pkgname -- -coverprofile=coverage.out ./...
@@ -183,6 +234,9 @@ $(LOCAL): go-ready FORCE
 
 bin/spillway: go-ready FORCE
 	@$(STEP) "building $@" go build -o $@ ./cmd/spillway
+
+bin/lanes: go-ready FORCE
+	@$(STEP) "building $@" go build -o $@ ./internal/lanes
 
 bin/soak: go-ready FORCE
 	@$(STEP) "building $@" go build -o $@ ./integration/soak

@@ -39,7 +39,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	// A build tag that no file asks for makes other binaries of the same source,
 	// and they say so in their build information.
 	tag := "release" + strconv.FormatInt(time.Now().UnixMilli(), 36)
-	next, err := functions.Rebuilt(t.Context(), t.TempDir(), tag)
+	next, err := functions.Rebuilt(t.Context(), tag)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,15 +59,16 @@ func OpenBuilt(ctx context.Context, options *Options) (c *Checkout, remove func(
 // BuildDir is the folder with the packaged template and, in a folder for each, the functions.
 func (c *Checkout) BuildDir() string { return c.buildDir }
 
-// Rebuilt returns a checkout with the same template, in dir, and the functions built with more build tags: another
-// version of the same source. It takes much less than [Checkout.Build].
-func (c *Checkout) Rebuilt(ctx context.Context, dir string, tags ...string) (*Checkout, error) {
+// Rebuilt returns a checkout whose functions are those of c built with one more build tag: another version of the same
+// source, in a folder beside c's, because the template refers to files by their way from there. It takes less than
+// [Checkout.Build].
+func (c *Checkout) Rebuilt(ctx context.Context, tag string) (*Checkout, error) {
 	next := *c
-	next.buildDir, next.tags = filepath.Join(dir, "functions"), append(slices.Clone(c.tags), tags...)
+	next.buildDir, next.tags = c.buildDir+"-"+tag, append(slices.Clone(c.tags), tag)
 	if err := os.CopyFS(next.buildDir, os.DirFS(c.buildDir)); err != nil {
 		return nil, err
 	}
-	bin := filepath.Join(dir, "bin") + string(filepath.Separator)
+	bin := next.buildDir + "-bin" + string(filepath.Separator)
 	err := c.progress.step("building the next version", func() error { return next.compile(ctx, bin, "./functions/...") })
 	if err != nil {
 		return nil, err
