@@ -1,6 +1,7 @@
 package workqueuetest
 
 import (
+	"context"
 	"errors"
 	"maps"
 
@@ -77,4 +78,21 @@ func (f Fault) refusal(i int, effect func() error) *types.BatchResultErrorEntry 
 		e.Code, e.Message, e.SenderFault = aws.String(api.ErrorCode()), aws.String(api.ErrorMessage()), true
 	}
 	return &e
+}
+
+// enter is the beginning of every call about a queue: which one, and what goes
+// wrong.
+func (s *SQS) enter(ctx context.Context, operation string, url *string, entries []string) (Fault, *queue, error) {
+	if err := ctx.Err(); err != nil {
+		return Fault{}, nil, err
+	}
+	q := s.byURL(url)
+	if q == nil {
+		return Fault{}, nil, noQueue()
+	}
+	fault := s.begin(Call{Operation: operation, Queue: q.name, Entries: entries})
+	if fault.Err != nil && !fault.AfterEffect {
+		return fault, q, fault.Err
+	}
+	return fault, q, nil
 }

@@ -3,7 +3,6 @@ package workqueuetest
 import (
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,19 +14,19 @@ import (
 
 var _ workqueue.InboxAPI = (*SQS)(nil)
 
-// poll is how often a receive that waits looks again.
-const poll = 100 * time.Millisecond
-
-// ReceiveMessage implements [workqueue.InboxAPI]. One that finds nothing waits
-// as long as it was asked to.
+// ReceiveMessage implements [workqueue.InboxAPI]. A long poll that finds
+// nothing waits as long as it was asked to. Only attributes that were asked for
+// come along. Of a standard queue with its full number of messages in flight a
+// short poll fails with OverLimit; a long poll, and any receive from a FIFO
+// queue, finds nothing
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
 func (s *SQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _ ...func(*sqs.Options)) (*sqs.ReceiveMessageOutput, error) {
 	fault, q, err := s.enter(ctx, "ReceiveMessage", in.QueueUrl, nil)
 	if err != nil {
 		return nil, err
 	}
-	if in.MaxNumberOfMessages < 0 || in.MaxNumberOfMessages > workqueue.MaxEntries || in.WaitTimeSeconds < 0 || in.WaitTimeSeconds > 20 ||
-		in.VisibilityTimeout < 0 || in.VisibilityTimeout > 12*60*60 {
-		return nil, apiError("InvalidParameterValue", "One or more parameters are invalid")
+	if err := checkReceive(in); err != nil {
+		return nil, err
 	}
 	hide := q.opts.Visibility
 	if in.VisibilityTimeout > 0 { // the SDK leaves 0 out
@@ -35,128 +34,110 @@ func (s *SQS) ReceiveMessage(ctx context.Context, in *sqs.ReceiveMessageInput, _
 	}
 	until := time.Now().Add(time.Duration(in.WaitTimeSeconds) * time.Second)
 	for {
-		s.mu.Lock()
-		taken := s.take(q, max(int(in.MaxNumberOfMessages), 1), hide)
-		out := &sqs.ReceiveMessageOutput{Messages: make([]types.Message, len(taken))}
-		for i, m := range taken {
-			out.Messages[i] = m.received()
-		}
-		s.mu.Unlock()
-		if fault.Err != nil {
+		out := &sqs.ReceiveMessageOutput{}
+		again, err := s.poll(q, in, hide, until, out)
+		switch {
+		case err != nil:
+			return nil, err
+		case fault.Err != nil:
 			return nil, fault.Err
-		}
-		if len(taken) > 0 || !time.Now().Before(until) {
+		case again == nil:
 			return out, nil
 		}
-		timer := time.NewTimer(poll)
+		if err := again(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// poll looks once. Unless the receive is over, it returns what waits until
+// another look may find more.
+func (s *SQS) poll(q *queue, in *sqs.ReceiveMessageInput, hide time.Duration, until time.Time, out *sqs.ReceiveMessageOutput) (again func(context.Context) error, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.move(now)
+	q.advance(now)
+	short := in.WaitTimeSeconds == 0
+	if short && q.full() && !q.fifo() {
+		return nil, refuse("OverLimit", "Too many messages in flight on the queue %s.", q.name)
+	}
+	limit := max(int(in.MaxNumberOfMessages), 1)
+	for _, m := range q.receive(receiving{limit: limit, hide: hide, short: short, dead: s.grave(q, now), now: now}) {
+		out.Messages = append(out.Messages, m.received(in))
+	}
+	if len(out.Messages) > 0 || !now.Before(until) {
+		return nil, nil
+	}
+	next := until
+	if len(q.hidden.items) > 0 && q.hidden.items[0].VisibleAt.Before(next) {
+		next = q.hidden.items[0].VisibleAt
+	}
+	if s.moving() && now.Add(time.Second).Before(next) {
+		next = now.Add(time.Second)
+	}
+	if q.changed == nil {
+		q.changed = make(chan struct{})
+	}
+	changed := q.changed
+	return func(ctx context.Context) error {
+		timer := time.NewTimer(time.Until(next))
+		defer timer.Stop()
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
+			return ctx.Err()
+		case <-changed:
 		case <-timer.C:
 		}
+		return nil
+	}, nil
+}
+
+func checkReceive(in *sqs.ReceiveMessageInput) error {
+	switch {
+	case in.MaxNumberOfMessages < 0 || in.MaxNumberOfMessages > maxEntries:
+		return invalidValue(in.MaxNumberOfMessages, "MaxNumberOfMessages", "Must be between 1 and 10, if provided.")
+	case in.WaitTimeSeconds < 0 || in.WaitTimeSeconds > maxWait:
+		return invalidValue(in.WaitTimeSeconds, "WaitTimeSeconds", "Must be >= 0 and <= 20, if provided.")
+	case in.VisibilityTimeout < 0 || in.VisibilityTimeout > int32(maxVisibility/time.Second):
+		return invalidValue(in.VisibilityTimeout, "VisibilityTimeout", "Must be between 0 and 43200, if provided.")
+	}
+	return nil
+}
+
+// grave returns what takes the messages that the redrive policy moves out of q.
+// A standard queue's keep the time of their send, from which their retention
+// counts; a FIFO queue's get a new one, and their id for deduplication
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html,
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html).
+func (s *SQS) grave(q *queue, now time.Time) func(*message) {
+	return func(m *message) {
+		m.VisibleAt, m.MovedFrom = now, arnPrefix+q.name
+		if q.fifo() {
+			m.SentAt, m.DeduplicationID = now, m.ID
+		}
+		s.queue(q.opts.DeadLetter).arrive(m)
 	}
 }
 
 // received is the message as SQS hands it over.
-func (m *message) received() types.Message {
+func (m *message) received(in *sqs.ReceiveMessageInput) types.Message {
 	out := types.Message{
-		MessageId: aws.String(m.ID), ReceiptHandle: aws.String(m.receipt), Body: aws.String(m.Body), MessageAttributes: m.Attributes,
-		Attributes: map[string]string{
-			"ApproximateReceiveCount": strconv.Itoa(m.Receives),
-			"SentTimestamp":           strconv.FormatInt(m.SentAt.UnixMilli(), 10),
-		},
+		MessageId: aws.String(m.ID), ReceiptHandle: aws.String(m.receipt), Body: aws.String(m.Body), MD5OfBody: aws.String(digest(m.Body)),
+		MessageAttributes: chosen(m.Attributes, in.MessageAttributeNames),
 	}
-	for name, v := range map[string]string{
-		"MessageGroupId": m.Group, "AWSTraceHeader": m.Trace, "MessageDeduplicationId": m.DeduplicationID, "DeadLetterQueueSourceArn": m.MovedFrom,
-	} {
-		if v != "" {
+	asked := func(name string) bool {
+		return slices.ContainsFunc(in.MessageSystemAttributeNames, func(a types.MessageSystemAttributeName) bool {
+			return string(a) == name || a == types.MessageSystemAttributeNameAll
+		}) || slices.ContainsFunc(in.AttributeNames, func(a types.QueueAttributeName) bool { return string(a) == name || a == types.QueueAttributeNameAll })
+	}
+	for name, v := range m.system() {
+		if asked(name) {
+			if out.Attributes == nil {
+				out.Attributes = map[string]string{}
+			}
 			out.Attributes[name] = v
 		}
 	}
 	return out
-}
-
-// DeleteMessage implements [workqueue.InboxAPI].
-func (s *SQS) DeleteMessage(ctx context.Context, in *sqs.DeleteMessageInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageOutput, error) {
-	fault, q, err := s.enter(ctx, "DeleteMessage", in.QueueUrl, []string{aws.ToString(in.ReceiptHandle)})
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	q.delete(aws.ToString(in.ReceiptHandle))
-	if fault.Err != nil {
-		return nil, fault.Err
-	}
-	return &sqs.DeleteMessageOutput{}, nil
-}
-
-// DeleteMessageBatch implements [workqueue.InboxAPI].
-func (s *SQS) DeleteMessageBatch(ctx context.Context, in *sqs.DeleteMessageBatchInput, _ ...func(*sqs.Options)) (*sqs.DeleteMessageBatchOutput, error) {
-	receipts, ids := make([]string, len(in.Entries)), make([]*string, len(in.Entries))
-	for i, e := range in.Entries {
-		receipts[i], ids[i] = aws.ToString(e.ReceiptHandle), e.Id
-	}
-	if err := checkBatch(ids); err != nil {
-		return nil, err
-	}
-	fault, q, err := s.enter(ctx, "DeleteMessageBatch", in.QueueUrl, receipts)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := &sqs.DeleteMessageBatchOutput{}
-	for i, e := range in.Entries {
-		refusal := fault.refusal(i, func() error {
-			q.delete(receipts[i])
-			return nil
-		})
-		if refusal != nil {
-			refusal.Id = e.Id
-			out.Failed = append(out.Failed, *refusal)
-			continue
-		}
-		out.Successful = append(out.Successful, types.DeleteMessageBatchResultEntry{Id: e.Id})
-	}
-	if fault.Err != nil {
-		return nil, fault.Err
-	}
-	return out, nil
-}
-
-// GetQueueAttributes implements [workqueue.InboxAPI]: the queue's ARN and the
-// numbers of its messages, which are exact here.
-func (s *SQS) GetQueueAttributes(ctx context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
-	fault, q, err := s.enter(ctx, "GetQueueAttributes", in.QueueUrl, nil)
-	if err != nil {
-		return nil, err
-	}
-	if fault.Err != nil {
-		return nil, fault.Err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	visible, inFlight, delayed, now := 0, 0, 0, time.Now()
-	for _, m := range q.messages {
-		switch {
-		case !m.VisibleAt.After(now):
-			visible++
-		case m.Receives > 0:
-			inFlight++
-		default:
-			delayed++
-		}
-	}
-	return &sqs.GetQueueAttributesOutput{Attributes: map[string]string{
-		"QueueArn": arnPrefix + q.name, "ApproximateNumberOfMessages": strconv.Itoa(visible),
-		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(inFlight), "ApproximateNumberOfMessagesDelayed": strconv.Itoa(delayed),
-	}}, nil
-}
-
-// delete removes a message by its receipt handle; an old one changes nothing.
-// SQS.mu must be held.
-func (q *queue) delete(receipt string) {
-	q.messages = slices.DeleteFunc(q.messages, func(m *message) bool { return receipt != "" && m.receipt == receipt })
 }
