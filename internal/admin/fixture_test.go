@@ -100,7 +100,7 @@ func synctestRun(t *testing.T, test func(f *fixture)) {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{
-		T: t, db: tasktabletest.NewDynamoDB(), queues: workqueuetest.New(), control: archivetest.NewTable(), bucket: archivetest.NewBucket(),
+		T: t, db: tasktabletest.NewDynamoDB(), queues: workqueuetest.New(workqueuetest.Options{InOrder: true, Numbered: true}), control: archivetest.NewTable(), bucket: archivetest.NewBucket(),
 		streams: &fakeStreams{}, stock: archivetest.NewTable(), machine: newFakeMachine(t), steps: &fakeSteps{}, calls: &fakeFunctions{}, mover: &fakeMover{}, broken: map[string]error{}, timeout: 5 * time.Minute,
 	}
 	f.table = tasktable.New(f.db, tasksTable, nil)

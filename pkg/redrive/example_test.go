@@ -31,7 +31,7 @@ func orders() (*redrive.Redrive, *workqueuetest.SQS) {
 }
 
 func ordersQueues() (*workqueuetest.SQS, *workqueue.Queue, *workqueue.Inbox) {
-	queues := workqueuetest.New()
+	queues := workqueuetest.New(workqueuetest.Options{InOrder: true})
 	source := workqueue.New(queues, queues.Create("orders", workqueuetest.QueueOptions{MaxReceives: 1, DeadLetter: "orders-dead"}), nil)
 	letters := workqueue.NewInbox(queues, queues.Create("orders-dead", workqueuetest.QueueOptions{}), nil)
 	for _, body := range []string{"order 1", "order 2", "order 3"} {

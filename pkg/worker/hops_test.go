@@ -9,7 +9,6 @@ import (
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
-	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
 
 // mostHops is the largest count of hops of a message in any queue.
@@ -247,7 +246,8 @@ func TestAgedAndWorn(t *testing.T) {
 
 // remake makes the source queues anew, with a redrive policy of their own.
 func (p *pipeline) remake(receives int) {
-	source := workqueuetest.QueueOptions{Visibility: visibility, MaxReceives: receives, DeadLetter: dead}
+	source := source
+	source.MaxReceives = receives
 	p.sqs.Create(tasks, source)
 	p.sqs.Create(backlog, source)
 }

@@ -55,9 +55,13 @@ func bubble(t *testing.T, test func(p *pipeline)) {
 	synctest.Test(t, func(t *testing.T) { test(newPipeline(t)) })
 }
 
+// source is the tasks and the backlog queue, which keep messages as long as the
+// deployed ones.
+var source = workqueuetest.QueueOptions{Visibility: visibility, MaxReceives: 100, DeadLetter: dead, Retention: 7 * 24 * time.Hour}
+
 func newPipeline(t *testing.T) *pipeline {
 	t.Helper()
-	p := &pipeline{t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(), mux: task.NewMux(), limit: 10}
+	p := &pipeline{t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(workqueuetest.Options{InOrder: true}), mux: task.NewMux(), limit: 10}
 	p.chaos = &chaos{db: p.db, sqs: p.sqs}
 	p.table = tasktable.New(p.chaos, "tasks", nil)
 	p.opts.Backoff = &workqueue.Backoff{Base: 2 * time.Second, Max: time.Minute}
@@ -65,9 +69,8 @@ func newPipeline(t *testing.T) *pipeline {
 	open := func(name string, o workqueuetest.QueueOptions) *workqueue.Queue {
 		return workqueue.New(p.chaos, p.sqs.Create(name, o), &workqueue.Options{Logger: p.opts.Logger})
 	}
-	source := workqueuetest.QueueOptions{Visibility: visibility, MaxReceives: 100, DeadLetter: dead}
 	p.queues = worker.Queues{
-		Tasks: open(tasks, source), Backlog: open(backlog, source), DeadLetter: open(dead, workqueuetest.QueueOptions{}),
+		Tasks: open(tasks, source), Backlog: open(backlog, source), DeadLetter: open(dead, workqueuetest.QueueOptions{Retention: 14 * 24 * time.Hour}),
 	}
 	return p
 }

@@ -18,6 +18,10 @@ type Options struct {
 	// they became visible, as a FIFO queue would. SQS makes no such promise;
 	// for tests that are about something else. Defaults to false.
 	InOrder bool
+	// Numbered makes message ids that count the sends, 00000000-0000-4000-8000-
+	// and twelve digits, for tests that name messages. Defaults to false: ids
+	// are random.
+	Numbered bool
 	// Disorder is how far messages of a standard queue overtake each other: each
 	// takes its place up to so much later than it became visible. Defaults to
 	// 1 second.

@@ -19,6 +19,10 @@ func random(seed uint64, name string) *rand.Rand {
 // the order of sends
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html).
 func (q *queue) newID() string {
+	*q.sends++
+	if q.as.Numbered {
+		return fmt.Sprintf("00000000-0000-4000-8000-%012d", *q.sends)
+	}
 	a, b := q.rnd.Uint64(), q.rnd.Uint64()
 	return fmt.Sprintf("%08x-%04x-4%03x-%04x-%012x", a>>32, a>>16&0xFFFF, a&0xFFF, 0x8000|b>>48&0x3FFF, b&0xFFFFFFFFFFFF)
 }

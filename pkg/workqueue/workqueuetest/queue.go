@@ -13,6 +13,7 @@ type queue struct {
 	opts    QueueOptions
 	as      Options
 	rnd     *rand.Rand
+	sends   *int // to any queue, ever
 	created time.Time
 
 	hidden, ready pile
@@ -26,9 +27,9 @@ type queue struct {
 	changed       chan struct{}       // closed when a message arrives or its visibility changes
 }
 
-func newQueue(name string, o QueueOptions, as Options) *queue {
+func newQueue(name string, o QueueOptions, as Options, sends *int) *queue {
 	q := &queue{
-		name: name, opts: o, as: as, rnd: random(as.Seed, name), created: time.Now(),
+		name: name, opts: o, as: as, rnd: random(as.Seed, name), sends: sends, created: time.Now(),
 		receipts: map[string]*message{}, groups: map[string]int{}, sent: map[string]sending{},
 	}
 	q.hidden.less = func(a, b *message) bool { return a.VisibleAt.Before(b.VisibleAt) }

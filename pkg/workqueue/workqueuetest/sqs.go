@@ -23,6 +23,7 @@ type SQS struct {
 
 	mu     sync.Mutex
 	queues map[string]*queue
+	sends  int     // to any queue, ever; numbers ids
 	moves  []*move // message move tasks, oldest first
 	calls  map[string]int
 	inject func(Call) Fault
@@ -74,7 +75,7 @@ func (s *SQS) create(name string, o QueueOptions) (string, error) {
 	if dead := s.queues[o.DeadLetter]; dead != nil && !dead.admits(name) {
 		return "", invalidValue(arnPrefix+o.DeadLetter, "RedrivePolicy", "The dead-letter queue's RedriveAllowPolicy does not admit this source queue.")
 	}
-	s.queues[name] = newQueue(name, o, s.opts)
+	s.queues[name] = newQueue(name, o, s.opts, &s.sends)
 	return urlPrefix + name, nil
 }
 
