@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -90,6 +91,9 @@ func (o *Outgoing) check(limit int) error {
 	return nil
 }
 
+// legalNumber is a decimal number, with or without an exponent.
+var legalNumber = regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`)
+
 // refusal says why SQS refuses an attribute; it is empty if SQS takes it.
 func refusal(name string, v types.MessageAttributeValue) string {
 	if !legalName(name) {
@@ -101,8 +105,11 @@ func refusal(name string, v types.MessageAttributeValue) string {
 	}
 	switch kind {
 	case "String", "Number":
-		if s := aws.ToString(v.StringValue); s == "" || !legalText(s) {
+		switch s := aws.ToString(v.StringValue); {
+		case s == "" || !legalText(s):
 			return "the value is empty or holds a character that SQS refuses"
+		case kind == "Number" && !legalNumber.MatchString(s):
+			return "the value is not a number"
 		}
 	case "Binary":
 		if len(v.BinaryValue) == 0 {

@@ -36,7 +36,7 @@ func send(t *testing.T, q *workqueue.Queue, bodies ...string) {
 
 func TestVisibility(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := workqueuetest.New()
+		s := workqueuetest.New(workqueuetest.Options{InOrder: true})
 		q := open(s, "a", workqueuetest.QueueOptions{Visibility: time.Minute})
 		send(t, q, "one", "two")
 		if err := q.Send(t.Context(), workqueue.Outgoing{Body: "later", Delay: time.Hour / 4}); err != nil {
@@ -148,43 +148,6 @@ func TestFaults(t *testing.T) {
 		errs := q.SendBatch(t.Context(), []workqueue.Outgoing{text("x"), text("y")})
 		if errs[0] != nil || errs[1] == nil || len(s.Messages("a")) != want+1 {
 			t.Errorf("%v, %d messages", errs, len(s.Messages("a")))
-		}
-	}
-}
-
-func TestDeliver(t *testing.T) {
-	s := workqueuetest.New()
-	q := open(s, "a", workqueuetest.QueueOptions{})
-	answer := func(response string, err error) workqueuetest.Handler {
-		return func(context.Context, []byte) ([]byte, error) { return []byte(response), err }
-	}
-	failed := func(ids ...string) string {
-		for i, id := range ids {
-			ids[i] = `{"itemIdentifier":"` + id + `"}`
-		}
-		return `{"batchItemFailures":[` + strings.Join(ids, ",") + `]}`
-	}
-	if n, err := s.Deliver(t.Context(), "a", 10, nil); n != 0 || err != nil {
-		t.Errorf("an empty queue: %d, %v", n, err)
-	}
-	for name, tt := range map[string]struct {
-		answer func(ids []string) workqueuetest.Handler
-		left   int
-	}{
-		"all":         {func([]string) workqueuetest.Handler { return answer(failed(), nil) }, 0},
-		"one failed":  {func(ids []string) workqueuetest.Handler { return answer(failed(ids[0]), nil) }, 1},
-		"unknown id":  {func([]string) workqueuetest.Handler { return answer(failed("?"), nil) }, 2},
-		"malformed":   {func([]string) workqueuetest.Handler { return answer("{", nil) }, 2},
-		"with errors": {func([]string) workqueuetest.Handler { return answer(failed(), errors.New("no")) }, 2},
-	} {
-		s.Create("a", workqueuetest.QueueOptions{})
-		send(t, q, "x", "y")
-		var ids []string
-		for _, m := range s.Messages("a") {
-			ids = append(ids, m.ID)
-		}
-		if n, _ := s.Deliver(t.Context(), "a", 10, tt.answer(ids)); n != 2 || len(s.Messages("a")) != tt.left {
-			t.Errorf("%s: %d delivered, %d left", name, n, len(s.Messages("a")))
 		}
 	}
 }
