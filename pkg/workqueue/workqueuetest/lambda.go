@@ -111,12 +111,15 @@ func (s *SQS) Receive(name string, limit int) []events.SQSMessage {
 // Event returns the event that hands the messages to a function.
 func Event(records []events.SQSMessage) []byte { return encode(events.SQSEvent{Records: records}) }
 
+// encode writes JSON as Lambda does, which leaves < and > as they are.
 func encode(v any) []byte {
-	b, err := json.Marshal(v)
-	if err != nil { // strings and bytes can always be written
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil { // strings and bytes can always be written
 		panic(fmt.Sprintf("workqueuetest: %v", err))
 	}
-	return b
+	return bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 }
 
 // Acknowledge deletes the messages of a batch that a response does not report
