@@ -80,7 +80,10 @@ func (r *Redrive) begun(ctx context.Context, j *job) error {
 	return nil
 }
 
-// moveError tells an endpoint without move tasks from one that refuses.
+// moveError tells an endpoint without move tasks from one that refuses. A task
+// that runs already is an invalid parameter to SQS, so its text decides; the API
+// reference has UnsupportedOperation for it
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html).
 func moveError(err error) error {
 	var api smithy.APIError
 	var response *awshttp.ResponseError
@@ -89,7 +92,7 @@ func moveError(err error) error {
 		return strings.Contains(api.ErrorCode(), code)
 	}), errors.As(err, &response) && response.HTTPStatusCode() == http.StatusNotImplemented:
 		return fmt.Errorf("%w: this endpoint has no StartMessageMoveTask; leave native out", ErrUnsupported)
-	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "UnsupportedOperation"):
+	case errors.As(err, &api) && (strings.Contains(api.ErrorCode(), "UnsupportedOperation") || strings.Contains(api.ErrorMessage(), "already a task running")):
 		return fmt.Errorf("%w: SQS is moving messages of this queue already, or takes no task for it", ErrBusy)
 	default:
 		return fmt.Errorf("start the move: %w", err)
