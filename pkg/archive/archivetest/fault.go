@@ -26,7 +26,7 @@ type Fault struct {
 	Stale bool
 }
 
-// faults counts calls, and asks what to do to them.
+// faults counts a bucket's calls, and asks what to do to them.
 type faults struct {
 	guard  sync.Mutex
 	calls  map[string]int

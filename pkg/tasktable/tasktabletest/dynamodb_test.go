@@ -241,7 +241,6 @@ func TestBatchLimits(t *testing.T) {
 	invalid(t, "no table", err)
 
 	for name, in := range map[string]*dynamodb.QueryInput{
-		"no index":      {KeyConditionExpression: aws.String("id = :v")},
 		"another index": {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_status")},
 		"consistent":    {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_tenant"), ConsistentRead: aws.Bool(true)},
 		"strange place": {KeyConditionExpression: aws.String("id = :v"), IndexName: aws.String("by_tenant"), ExclusiveStartKey: item{"id": s("a")}},

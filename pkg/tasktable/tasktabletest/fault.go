@@ -1,6 +1,10 @@
 package tasktabletest
 
-import "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+import (
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/spillway-go/spillway/internal/ddbfake"
+)
 
 // Call is a request as an injected function sees it.
 type Call struct {
@@ -31,38 +35,25 @@ type Fault struct {
 // lock: it may use the table itself, and so put something between a decision
 // and its write. It must be safe for concurrent use. nil ends it.
 func (d *DynamoDB) Inject(f func(Call) Fault) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.inject = f
-}
-
-// Calls returns how often each operation was called.
-func (d *DynamoDB) Calls() map[string]int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	calls := make(map[string]int, len(d.calls))
-	for op, n := range d.calls {
-		calls[op] = n
+	if f == nil {
+		d.DB.Inject(nil)
+		return
 	}
-	return calls
-}
-
-// ResetCalls makes [DynamoDB.Calls] count from 0 again.
-func (d *DynamoDB) ResetCalls() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	clear(d.calls)
-}
-
-// begin counts a call and asks what to do to it.
-func (d *DynamoDB) begin(operation string, ids ...string) Fault {
-	d.mu.Lock()
-	d.calls[operation]++
-	call := Call{Operation: operation, N: d.calls[operation], IDs: ids}
-	inject := d.inject
-	d.mu.Unlock()
-	if inject == nil {
-		return Fault{}
-	}
-	return inject(call)
+	d.DB.Inject(func(c ddbfake.Call) ddbfake.Fault {
+		var ids []string
+		for _, key := range c.Keys {
+			ids = append(ids, idOf(key))
+		}
+		fault := f(Call{Operation: c.Operation, N: c.N, IDs: ids})
+		statements := map[int]types.BatchStatementErrorCodeEnum{}
+		for i, id := range ids {
+			if code, ok := fault.Statements[id]; ok {
+				statements[i] = code
+			}
+		}
+		return ddbfake.Fault{
+			Err: fault.Err, AfterEffect: fault.AfterEffect, Statements: statements,
+			NoItems: fault.NoItems, Unprocessed: fault.Unprocessed, Stale: fault.Stale,
+		}
+	})
 }

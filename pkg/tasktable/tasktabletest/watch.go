@@ -6,42 +6,43 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
+	"github.com/spillway-go/spillway/internal/ddbfake"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
+
+const shardName = "tenant_shard" // which rows have, and other items have not
 
 // Watch calls f with each row that is written from now on, as it is after that
 // write and before the next one: no state of a task escapes it. f must not use
 // the table. nil ends it.
 func (d *DynamoDB) Watch(f func(*tasktable.Row)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.watch = f
+	if f == nil {
+		d.DB.Watch(nil)
+		return
+	}
+	d.DB.Watch(func(c ddbfake.Change) {
+		if c.New[shardName] == nil {
+			return // removed, or not a row
+		}
+		if r := rowOf(c.New, c.Item); r != nil {
+			f(r)
+		}
+	})
 }
 
 // Row returns a row as it is stored, where a reader would write it as expired
 // first; nil if there is none, or its retention is over.
-func (d *DynamoDB) Row(id string) *tasktable.Row {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.row(context.Background(), d.items[id])
+func (d *DynamoDB) Row(id string) (r *tasktable.Row) {
+	d.View("", func(read func(ddbfake.Item) ddbfake.Item) { r = rowOf(read(keyOf(id)), read) })
+	return r
 }
 
-// watched tells whoever watches what was written. mu must be held.
-func (d *DynamoDB) watched(ctx context.Context, it item) {
-	if d.watch == nil || it[shardName] == nil {
-		return // nobody, or not a row
-	}
-	if r := d.row(ctx, it); r != nil {
-		d.watch(r)
-	}
-}
-
-// row reads a row as package tasktable does, with its result. mu must be held.
-func (d *DynamoDB) row(ctx context.Context, it item) *tasktable.Row {
+// rowOf reads a row as package tasktable does, with its result.
+func rowOf(it ddbfake.Item, read func(ddbfake.Item) ddbfake.Item) *tasktable.Row {
 	if it == nil {
 		return nil
 	}
-	r, err := tasktable.New(still{items: d.items}, "", nil).GetConsistent(ctx, keyOf(it))
+	r, err := tasktable.New(still{read: read}, "", nil).GetConsistent(context.Background(), idOf(it))
 	if err != nil {
 		return nil
 	}
@@ -52,11 +53,11 @@ func (d *DynamoDB) row(ctx context.Context, it item) *tasktable.Row {
 type still struct {
 	tasktable.API // nil: nothing else is called
 
-	items map[string]item
+	read func(ddbfake.Item) ddbfake.Item
 }
 
 func (s still) GetItem(_ context.Context, in *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
-	return &dynamodb.GetItemOutput{Item: s.items[keyOf(in.Key)]}, nil
+	return &dynamodb.GetItemOutput{Item: s.read(in.Key)}, nil
 }
 
 var errStill = errors.New("nothing can be written")

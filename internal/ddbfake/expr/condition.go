@@ -1,7 +1,8 @@
-package ddbfake
+package expr
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -18,49 +19,50 @@ func (p *Parser) Condition(expression *string) Condition {
 	if expression == nil {
 		return func(Item) bool { return true }
 	}
-	c := p.over(*expression).disjunction()
+	c := p.over("ConditionExpression", *expression).disjunction()
 	p.end()
 	return c
 }
 
 // KeyCondition parses the condition of a Query on a table with these keys: the
-// hash key is equal to something, and perhaps the range key lies somewhere.
-func (p *Parser) KeyCondition(expression *string, hash, rng string) Condition {
+// hash key equals a value, which is returned, and the range key may be compared.
+func (p *Parser) KeyCondition(expression *string, hash, rng string) (value types.AttributeValue, where Condition) {
 	if expression == nil {
 		Fail("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
-	p.over(*expression)
-	first, key := p.keyTerm()
-	conditions := map[string]Condition{key: first}
+	p.over("KeyConditionExpression", *expression)
+	terms := []keyTerm{p.keyTerm()}
 	if p.accept("AND") {
-		second, key := p.keyTerm()
-		if conditions[key] != nil {
-			Fail("KeyConditionExpressions must only contain one condition per key")
-		}
-		conditions[key] = second
+		terms = append(terms, p.keyTerm())
 	}
 	p.end()
-	for key := range conditions {
-		if key != hash+" =" && strings.Fields(key)[0] != rng {
-			Fail("Query condition missed key schema element, or: %s", key)
+	where = func(Item) bool { return true }
+	for _, t := range terms {
+		switch {
+		case t.key == hash && t.op != "=":
+			Fail("Query key condition not supported")
+		case t.key == hash && value == nil:
+			value = t.value(nil)
+		case t.key != rng || len(terms) == 2 && terms[0].key == terms[1].key:
+			Fail("Query condition missed key schema element, or has two conditions on one key: %s", t.key)
+		default:
+			where = t.holds
 		}
 	}
-	c := conditions[hash+" ="]
-	if c == nil {
+	if value == nil {
 		Fail("Query condition missed key schema element: %s", hash)
 	}
-	return func(it Item) bool {
-		for _, c := range conditions {
-			if !c(it) {
-				return false
-			}
-		}
-		return true
-	}
+	return value, where
 }
 
-// keyTerm reads one comparison and returns it with the key and the operator.
-func (p *Parser) keyTerm() (c Condition, key string) {
+// keyTerm is one comparison in the condition of a Query.
+type keyTerm struct {
+	key, op string
+	value   operand // what the key is equal to, if op is =
+	holds   Condition
+}
+
+func (p *Parser) keyTerm() keyTerm {
 	if p.accept("(") {
 		defer p.expect(")")
 	}
@@ -69,18 +71,18 @@ func (p *Parser) keyTerm() (c Condition, key string) {
 		p.expect(",")
 		prefix := p.operand()
 		p.expect(")")
-		return func(it Item) bool { return begins(left.in(it), prefix(it)) }, left[0] + " begins_with"
+		return keyTerm{left[0], "begins_with", nil, func(it Item) bool { return begins(left.in(it), prefix(it)) }}
 	}
 	left := p.path()
 	if p.accept("BETWEEN") {
-		return p.between(left.in), left[0] + " BETWEEN"
+		return keyTerm{left[0], "BETWEEN", nil, p.between(left.in)}
 	}
 	op := p.comparison()
 	if op == "<>" {
 		Fail("Unsupported operator on KeyConditionExpression: operator: <>")
 	}
 	right := p.operand()
-	return func(it Item) bool { return holds(op, left.in(it), right(it)) }, left[0] + " " + op
+	return keyTerm{left[0], op, right, func(it Item) bool { return holds(op, left.in(it), right(it)) }}
 }
 
 func (p *Parser) disjunction() Condition {
@@ -255,4 +257,21 @@ func contains(v, part types.AttributeValue) bool {
 		}
 	}
 	return false
+}
+
+// Filter parses the filter of a read that knows these keys, which it must not
+// mention. One that is left out always holds.
+func (p *Parser) Filter(expression *string, keys ...string) Condition {
+	if expression == nil {
+		return func(Item) bool { return true }
+	}
+	p.mentioned = nil
+	c := p.over("FilterExpression", *expression).disjunction()
+	p.end()
+	for _, key := range keys {
+		if slices.Contains(p.mentioned, key) {
+			Fail("Filter Expression can only contain non-primary key attributes: Primary key attribute: %s", key)
+		}
+	}
+	return c
 }

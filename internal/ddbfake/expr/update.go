@@ -1,4 +1,4 @@
-package ddbfake
+package expr
 
 import (
 	"maps"
@@ -26,7 +26,7 @@ func (p *Parser) Update(expression *string, keys ...string) *Update {
 	if expression == nil {
 		return u
 	}
-	p.over(*expression)
+	p.over("UpdateExpression", *expression)
 	seen := map[string]bool{}
 	for p.peek() != "" {
 		clause := strings.ToUpper(p.take())
@@ -124,7 +124,7 @@ func (p *Parser) Projection(expression *string) func(Item) Item {
 		return maps.Clone[Item]
 	}
 	var all []path
-	p.over(*expression).list(func() { all = append(all, p.path()) })
+	p.over("ProjectionExpression", *expression).list(func() { all = append(all, p.path()) })
 	p.end()
 	return func(it Item) Item {
 		if it == nil {

@@ -1,4 +1,4 @@
-package ddbfake
+package expr
 
 import (
 	"fmt"
@@ -36,6 +36,9 @@ type Parser struct {
 	names  map[string]string // of #name
 	values Item              // of :value
 	used   map[string]bool
+	// mentioned are the attributes that the expression names, without what
+	// lies in them.
+	mentioned []string
 
 	sql    bool                   // a PartiQL statement: its names are quoted, and its lists in brackets
 	params []types.AttributeValue // of ?, in order
@@ -48,11 +51,18 @@ func NewParser(names map[string]string, values Item) *Parser {
 
 var tokenForm = regexp.MustCompile(`^\s*("[^"]+"|'(?:[^']|'')*'|[#:]?\w+|<=|>=|<>|[=<>()[\]+\-,.?*])`)
 
-// over makes p read another expression.
-func (p *Parser) over(expression string) *Parser {
+// maxExpression is the longest expression in bytes
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+const maxExpression = 4 << 10
+
+// over makes p read another expression, which is given in a parameter.
+func (p *Parser) over(parameter, expression string) *Parser {
+	if n := len(expression); n > maxExpression && !p.sql {
+		Fail("Invalid %s: Expression size has exceeded the maximum allowed size; expression size: %d", parameter, n)
+	}
 	p.tokens = tokensOf(expression)
 	if len(p.tokens) == 0 {
-		Fail("The expression can not be empty;")
+		Fail("Invalid %s: The expression can not be empty;", parameter)
 	}
 	return p
 }
@@ -148,6 +158,7 @@ func (p *Parser) list(one func()) {
 // path reads the place of an attribute: names with dots between them.
 func (p *Parser) path() path {
 	names := path{p.name()}
+	p.mentioned = append(p.mentioned, names[0])
 	for p.accept(".") {
 		names = append(names, p.name())
 	}

@@ -1,4 +1,4 @@
-package ddbfake_test
+package expr_test
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/spillway-go/spillway/pkg/internal/ddbfake"
+	"github.com/spillway-go/spillway/internal/ddbfake/expr"
 )
 
 func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
@@ -26,27 +26,27 @@ func list(v ...types.AttributeValue) types.AttributeValue {
 func set(s ...string) types.AttributeValue { return &types.AttributeValueMemberSS{Value: s} }
 
 var (
-	item = ddbfake.Item{
+	item = expr.Item{
 		"pk": str("p"), "n": num("10"), "s": str("abc"), "b": &types.AttributeValueMemberB{Value: []byte("xyz")}, "l": list(str("x"), num("1")),
-		"ss": set("a", "b"), "m": &types.AttributeValueMemberM{Value: ddbfake.Item{"x": num("1"), "deep": &types.AttributeValueMemberM{Value: ddbfake.Item{"y": str("z")}}}},
+		"ss": set("a", "b"), "m": &types.AttributeValueMemberM{Value: expr.Item{"x": num("1"), "deep": &types.AttributeValueMemberM{Value: expr.Item{"y": str("z")}}}},
 	}
 	names  = map[string]string{"#m": "m", "#odd": "a.b"}
-	values = ddbfake.Item{
+	values = expr.Item{
 		":9": num("9"), ":10": num("10"), ":10.0": num("10.0"), ":a": str("a"), ":ab": str("ab"), ":abc": str("abc"), ":z": str("z"), ":1": num("1"),
 		":x": str("x"), ":xy": &types.AttributeValueMemberB{Value: []byte("xy")}, ":l": list(num("2")), ":c": set("c", "a"), ":3": num("3"), ":empty": list(),
 	}
 )
 
 // parse evaluates with the names and values that the expression mentions.
-func parse[T any](expression string, f func(*ddbfake.Parser) T) (v T, err error) {
-	defer ddbfake.Guard(&err)
+func parse[T any](expression string, f func(*expr.Parser) T) (v T, err error) {
+	defer expr.Guard(&err)
 	used := maps.Clone(values)
 	maps.DeleteFunc(used, func(name string, _ types.AttributeValue) bool {
 		return !slices.Contains(strings.FieldsFunc(expression, func(r rune) bool { return strings.ContainsRune(" ,()=<>+-", r) }), name)
 	})
 	known := maps.Clone(names)
 	maps.DeleteFunc(known, func(name, _ string) bool { return !strings.Contains(expression, name) })
-	p := ddbfake.NewParser(known, used)
+	p := expr.NewParser(known, used)
 	v = f(p)
 	p.Unused()
 	return v, nil
@@ -93,19 +93,19 @@ func TestConditions(t *testing.T) {
 		"s > :9":                                false,
 		"attribute_not_exists(pk) OR (n < :10)": false,
 	} {
-		c, err := parse(expression, func(p *ddbfake.Parser) ddbfake.Condition { return p.Condition(&expression) })
+		c, err := parse(expression, func(p *expr.Parser) expr.Condition { return p.Condition(&expression) })
 		if err != nil || c(item) != want {
 			t.Errorf("%s: %v, want %t", expression, err, want)
 		}
 	}
-	if c := ddbfake.NewParser(nil, nil).Condition(nil); !c(nil) {
+	if c := expr.NewParser(nil, nil).Condition(nil); !c(nil) {
 		t.Error("no condition does not hold")
 	}
 }
 
 func TestUpdates(t *testing.T) {
 	t.Parallel()
-	for expression, want := range map[string]ddbfake.Item{
+	for expression, want := range map[string]expr.Item{
 		"SET n = n + :1":         {"n": num("11")},
 		"SET n = :9 - n, s = :a": {"n": num("-1"), "s": str("a")},
 		"set s = if_not_exists(s, :a), t = if_not_exists(t, :a)": {"t": str("a")},
@@ -114,9 +114,9 @@ func TestUpdates(t *testing.T) {
 		"ADD n :1, q :1 ":               {"n": num("11"), "q": num("1")},
 		"ADD ss :c, st :c":              {"ss": set("a", "b", "c"), "st": set("c", "a")},
 		"REMOVE n, absent SET s = :a":   {"n": nil, "s": str("a")},
-		"SET #m.x = n REMOVE #m.deep.y": {"m": &types.AttributeValueMemberM{Value: ddbfake.Item{"x": num("10"), "deep": &types.AttributeValueMemberM{Value: ddbfake.Item{}}}}},
+		"SET #m.x = n REMOVE #m.deep.y": {"m": &types.AttributeValueMemberM{Value: expr.Item{"x": num("10"), "deep": &types.AttributeValueMemberM{Value: expr.Item{}}}}},
 	} {
-		u, err := parse(expression, func(p *ddbfake.Parser) *ddbfake.Update { return p.Update(&expression, "pk") })
+		u, err := parse(expression, func(p *expr.Parser) *expr.Update { return p.Update(&expression, "pk") })
 		if err != nil {
 			t.Errorf("%s: %v", expression, err)
 			continue
@@ -137,7 +137,7 @@ func TestUpdates(t *testing.T) {
 			t.Errorf("%s has changed the old item", expression)
 		}
 	}
-	if it := ddbfake.NewParser(nil, nil).Update(nil).Apply(ddbfake.Item{"pk": str("p")}, nil); len(it) != 1 {
+	if it := expr.NewParser(nil, nil).Update(nil).Apply(expr.Item{"pk": str("p")}, nil); len(it) != 1 {
 		t.Error(it)
 	}
 }
@@ -145,7 +145,7 @@ func TestUpdates(t *testing.T) {
 func TestProjections(t *testing.T) {
 	t.Parallel()
 	expression := "pk, #m.deep.y, #m.x, absent"
-	part, err := parse(expression, func(p *ddbfake.Parser) func(ddbfake.Item) ddbfake.Item { return p.Projection(&expression) })
+	part, err := parse(expression, func(p *expr.Parser) func(expr.Item) expr.Item { return p.Projection(&expression) })
 	if err != nil || part(nil) != nil {
 		t.Fatal(err)
 	}
@@ -163,32 +163,24 @@ func TestRefused(t *testing.T) {
 		"", "n", "n =", "= :9", "n == :9", "n = :nine", "#none = :9", "n = :9 AND", "(n = :9", "n = :9)", "n ! :9", "state = :9", "n BETWEEN :9", "s IN ()",
 		"size(s)", "l[0] = :9", "contains(s :a)",
 	} {
-		_, err := parse(expression, func(p *ddbfake.Parser) ddbfake.Condition { return p.Condition(&expression) })
+		_, err := parse(expression, func(p *expr.Parser) expr.Condition { return p.Condition(&expression) })
 		if api, ok := errors.AsType[smithy.APIError](err); !ok || api.ErrorCode() != "ValidationException" {
 			t.Errorf("condition %q: %v", expression, err)
 		}
 	}
 	for _, expression := range []string{"", "SET", "SET n", "SET n = ", "SET pk = :9", "SET n = :9, n = :10", "SET n = :9 SET s = :a", "SET #m.x = :9, #m = :9", "DELETE ss :c", "REMOVE", "n = :9", "SET count = :9"} {
-		if _, err := parse(expression, func(p *ddbfake.Parser) *ddbfake.Update { return p.Update(&expression, "pk") }); err == nil {
+		if _, err := parse(expression, func(p *expr.Parser) *expr.Update { return p.Update(&expression, "pk") }); err == nil {
 			t.Errorf("update %q is taken", expression)
 		}
 	}
 	for _, expression := range []string{"SET n = s + :1", "SET n = absent + :1", "SET n = absent", "ADD s :1", "ADD n :a", "ADD n :c", "SET l = list_append(l, :1)", "SET absent.x = :1", "SET s.x = :1"} {
-		_, err := parse(expression, func(p *ddbfake.Parser) ddbfake.Item { return p.Update(&expression).Apply(nil, item) })
+		_, err := parse(expression, func(p *expr.Parser) expr.Item { return p.Update(&expression).Apply(nil, item) })
 		if err == nil {
 			t.Errorf("update %q works", expression)
 		}
 	}
-	err := func() (err error) {
-		defer ddbfake.Guard(&err)
-		ddbfake.CheckSize(ddbfake.Item{"s": str(strings.Repeat("x", 250_000)), "l": list(str(strings.Repeat("x", 150_000)), set(strings.Repeat("x", 20_000)))})
-		return nil
-	}()
-	if err == nil {
-		t.Error("an item of more than 400 KB is taken")
-	}
-	for _, p := range []*ddbfake.Parser{ddbfake.NewParser(names, nil), ddbfake.NewParser(nil, values)} {
-		if err := func() (err error) { defer ddbfake.Guard(&err); p.Unused(); return nil }(); err == nil {
+	for _, p := range []*expr.Parser{expr.NewParser(names, nil), expr.NewParser(nil, values)} {
+		if err := func() (err error) { defer expr.Guard(&err); p.Unused(); return nil }(); err == nil {
 			t.Error("names or values that nobody uses are taken")
 		}
 	}
@@ -197,5 +189,5 @@ func TestRefused(t *testing.T) {
 			t.Error("a panic got lost")
 		}
 	}()
-	func() (err error) { defer ddbfake.Guard(&err); panic("something else") }()
+	func() (err error) { defer expr.Guard(&err); panic("something else") }()
 }

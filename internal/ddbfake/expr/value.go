@@ -1,4 +1,4 @@
-package ddbfake
+package expr
 
 import (
 	"bytes"
@@ -11,47 +11,55 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// MaxItemSize is the largest item that DynamoDB keeps.
-const MaxItemSize = 400 << 10
-
-// CheckSize refuses an item beyond DynamoDB's limit.
-func CheckSize(it Item) {
-	if Size(it) > MaxItemSize {
-		Fail("Item size has exceeded the maximum allowed size")
-	}
-}
-
-// Size counts an item as DynamoDB does, to a few bytes
+// Size counts an item's bytes as DynamoDB does, names included
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html).
 func Size(it Item) int {
 	total := 0
 	for name, v := range it {
-		total += len(name) + valueSize(v)
+		total += len(name) + ValueSize(v)
 	}
 	return total
 }
 
-func valueSize(v types.AttributeValue) int {
+// ValueSize counts a value's bytes.
+func ValueSize(v types.AttributeValue) int {
+	total := 0
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:
 		return len(v.Value)
 	case *types.AttributeValueMemberN:
-		return (len(v.Value)+1)/2 + 1
+		return numberSize(v.Value)
 	case *types.AttributeValueMemberB:
 		return len(v.Value)
 	case *types.AttributeValueMemberM:
 		return 3 + Size(v.Value) + len(v.Value)
 	case *types.AttributeValueMemberL:
-		total := 3
 		for _, e := range v.Value {
-			total += valueSize(e) + 1
+			total += ValueSize(e) + 1
 		}
-		return total
+		return total + 3
 	case *types.AttributeValueMemberSS:
 		return len(strings.Join(v.Value, ""))
+	case *types.AttributeValueMemberNS:
+		for _, e := range v.Value {
+			total += numberSize(e)
+		}
+		return total
+	case *types.AttributeValueMemberBS:
+		return len(bytes.Join(v.Value, nil))
 	default:
 		return 1
 	}
+}
+
+// numberSize is a byte for two significant digits, one more, and one for a sign.
+func numberSize(text string) int {
+	n := parseNumber(text)
+	size := (len(n.digits)+1)/2 + 1
+	if n.negative {
+		size++
+	}
+	return size
 }
 
 // decimal reads a number; not ok for anything else.
@@ -78,10 +86,11 @@ func sum(a, b types.AttributeValue, sign int64) types.AttributeValue {
 		Fail("An operand in the update expression has an incorrect data type")
 	}
 	z := x.Add(x, y.Mul(y, big.NewRat(sign, 1)))
-	if z.IsInt() {
-		return &types.AttributeValueMemberN{Value: z.Num().String()}
+	text := z.Num().String()
+	if !z.IsInt() {
+		text = z.FloatString(-minExponent + maxDigits)
 	}
-	return &types.AttributeValueMemberN{Value: strings.TrimRight(z.FloatString(38), "0")}
+	return &types.AttributeValueMemberN{Value: parseNumber(text).String()}
 }
 
 // added is what ADD makes of old and v: a sum, or a union of sets of strings.
