@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 
 	"github.com/spillway-go/spillway/internal/ddbfake/expr"
 )
@@ -88,7 +89,7 @@ func (d *DB) CreateTable(s Spec) {
 		t.indexes = append(t.indexes, newView(&s, x))
 	}
 	if s.Stream != "" {
-		t.stream = &stream{arn: streamARN(s.Name, time.Now())}
+		t.stream = newStream(s.Name)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -180,7 +181,7 @@ func (d *DB) Watch(f func(Change)) {
 
 // commit stores an item, or removes it if now is nil, and passes it on to
 // indexes, stream and watcher. mu must be held.
-func (d *DB) commit(t *table, id string, old, now Item, by *Identity) {
+func (d *DB) commit(t *table, id string, old, now Item, by *streams.Identity) {
 	t.main.show(id, old, now)
 	behind := t.indexes
 	if t.replica != nil {
