@@ -14,6 +14,8 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // operator runs the commands that go to the stack's admin function instead of
@@ -112,78 +114,44 @@ func (c wholeBody) Do(r *http.Request) (*http.Response, error) {
 	return c.next.Do(r)
 }
 
-// adminRequest is what the admin function takes. It refuses fields that a
-// command does not know, so those that are not given stay away.
-type adminRequest struct {
-	Command string      `json:"command"`
-	By      string      `json:"by,omitempty"`
-	Queue   string      `json:"queue,omitempty"`
-	Filter  *taskFilter `json:"filter,omitempty"`
-	ID      string      `json:"id,omitempty"`
-	IDs     []string    `json:"ids,omitempty"`
-	JobID   string      `json:"job_id,omitempty"`
-	PlanID  string      `json:"plan_id,omitempty"`
-	Max     int         `json:"max,omitempty"`
-	Rate    float64     `json:"rate,omitempty"`
-	Canary  int         `json:"canary,omitempty"`
-	DryRun  bool        `json:"dry_run,omitempty"`
-	Native  bool        `json:"native,omitempty"`
-	Confirm string      `json:"confirm,omitempty"`
-	Target  string      `json:"target,omitempty"`
-	Fault   string      `json:"fault,omitempty"`
-	Times   int         `json:"times,omitempty"`
-	Latency string      `json:"latency,omitempty"`
-	For     string      `json:"for,omitempty"`
-	Items   []stockItem `json:"items,omitempty"`
-
-	Execution string `json:"execution,omitempty"`
-	Step      string `json:"step,omitempty"`
-	Reason    string `json:"reason,omitempty"`
-	Status    string `json:"status,omitempty"`
-	Cursor    string `json:"cursor,omitempty"`
+// ask makes a call that changes nothing, and so may be made again. Its answer
+// comes as a value and as it was received; a refusal is a [*refusal].
+func ask[Q, A any](ctx context.Context, o *operator, command adminapi.Command[Q, A], q Q) (*A, json.RawMessage, error) {
+	return invoke(ctx, o, command, q)
 }
 
-// ask makes a call that changes nothing, and so may be made again.
-func ask[T any](ctx context.Context, o *operator, req adminRequest) (*T, json.RawMessage, error) {
-	return invoke[T](ctx, o, req)
+// changes is a request that says who asks.
+type changes[Q any] interface {
+	*Q
+	SetBy(by string)
 }
 
 // change makes a call that changes something: it says who asks, and is made
 // once only.
-func change[T any](ctx context.Context, o *operator, req adminRequest) (*T, json.RawMessage, error) {
-	req.By = o.caller(ctx)
-	return invoke[T](ctx, o, req, func(opts *lambda.Options) { opts.Retryer = aws.NopRetryer{} })
+func change[Q, A any, P changes[Q]](ctx context.Context, o *operator, command adminapi.Command[Q, A], q Q) (*A, json.RawMessage, error) {
+	P(&q).SetBy(o.caller(ctx))
+	return invoke(ctx, o, command, q, func(opts *lambda.Options) { opts.Retryer = aws.NopRetryer{} })
 }
 
-// invoke calls the admin function. A refusal is a [*refusal], and comes with
-// its answer.
-func invoke[T any](ctx context.Context, o *operator, req adminRequest, opts ...func(*lambda.Options)) (*T, json.RawMessage, error) {
-	payload, err := json.Marshal(req)
+// invoke calls the admin function.
+func invoke[Q, A any](ctx context.Context, o *operator, command adminapi.Command[Q, A], q Q, opts ...func(*lambda.Options)) (*A, json.RawMessage, error) {
+	payload, err := command.Payload(q)
 	if err != nil {
 		return nil, nil, err
 	}
 	out, err := o.lambda.Invoke(ctx, &lambda.InvokeInput{FunctionName: &o.function, Payload: payload}, opts...)
 	if err != nil {
-		return nil, nil, o.invokeError(ctx, req.Command, err)
+		return nil, nil, o.invokeError(ctx, string(command), err)
 	}
 	if out.FunctionError != nil {
-		return nil, nil, o.functionError(req.Command, out.Payload)
+		return nil, nil, o.functionError(string(command), out.Payload)
 	}
-	var head struct {
-		OK      *bool  `json:"ok"`
-		Code    string `json:"code"`
-		Message string `json:"message"`
+	answer, err := command.Answer(out.Payload)
+	if r, ok := errors.AsType[*adminapi.Refusal](err); ok {
+		return nil, out.Payload, (*refusal)(r)
 	}
-	answer := new(T)
-	err = json.Unmarshal(out.Payload, &head)
-	if err == nil && head.OK != nil && !*head.OK {
-		return nil, out.Payload, &refusal{Code: head.Code, Message: head.Message}
-	}
-	if err == nil {
-		err = json.Unmarshal(out.Payload, answer)
-	}
-	if err != nil || head.OK == nil {
-		return nil, nil, &callError{msg: fmt.Sprintf("the function %s did not answer %s as the admin function does: check --admin-function, and that stack and program are of one version", o.function, req.Command), unsure: true}
+	if err != nil {
+		return nil, nil, &callError{msg: fmt.Sprintf("the function %s did not answer %s as the admin function does: check --admin-function, and that stack and program are of one version", o.function, command), unsure: true}
 	}
 	return answer, out.Payload, nil
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func TestAdminUsage(t *testing.T) {
@@ -90,7 +92,7 @@ func TestAdminHelp(t *testing.T) {
 func TestAdminIsFound(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
-	f.answer = func(adminRequest) any { return fields{"ok": true, "jobs": []job{}} }
+	f.answer = func(adminRequest) any { return fields{"ok": true, "jobs": []adminapi.Job{}} }
 	unasked := newTestApp(t).stack
 	tests := []struct {
 		name string
@@ -201,7 +203,7 @@ func TestGivenWords(t *testing.T) {
 	mustContain(t, "stderr", ta.stderr.String(), "spillway dlq purge --type 'a b' --older-than 1h30m0s --id x --id y --queue saga --max 5 --confirm saga --yes")
 	want := adminRequest{
 		Command: "dlq.purge", By: fakeARN, Queue: "saga", Max: 5, DryRun: true, Confirm: "saga",
-		Filter: &taskFilter{Type: "a b", OlderThan: "1h30m0s", IDs: []string{"x", "y"}},
+		Filter: &adminapi.Filter{Type: "a b", OlderThan: "1h30m0s", IDs: []string{"x", "y"}},
 	}
 	if diff := cmp.Diff(f.last("dlq.purge"), want); diff != "" {
 		t.Errorf("dry run (-got +want):\n%s", diff)

@@ -10,10 +10,12 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // refusal is the admin function's answer that it did not do what was asked.
-type refusal struct{ Code, Message string }
+type refusal adminapi.Refusal
 
 // Error says what to do about it.
 func (e *refusal) Error() string {
@@ -21,19 +23,19 @@ func (e *refusal) Error() string {
 	if text == "" {
 		text = "the admin function refused this"
 	}
-	text += " (" + clean(e.Code) + ")"
+	text += " (" + clean(string(e.Code)) + ")"
 	switch e.Code {
-	case "plan_expired":
+	case adminapi.CodePlanExpired:
 		return text + ": make a new plan, the queue may have changed meanwhile"
-	case "plan_used":
+	case adminapi.CodePlanUsed:
 		return text + ": `spillway dlq jobs` shows what came of it"
-	case "job_running":
+	case adminapi.CodeJobRunning:
 		return text + ": one job at a time works on a queue; `spillway dlq jobs` shows it, `spillway dlq stop` ends it"
-	case "deadline_passed":
+	case adminapi.CodeDeadline:
 		return text + ": submit it as a new task"
-	case "unknown_command", "unknown_field":
+	case adminapi.CodeUnknownCommand, adminapi.CodeUnknownField:
 		return text + ": the stack is older than this program, bring it up with `make deploy`"
-	case "unavailable":
+	case adminapi.CodeUnavailable:
 		return text + ": try again; if it stays so, see the function's log"
 	default:
 		return text

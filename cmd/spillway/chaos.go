@@ -8,10 +8,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// knownFaults are offered by completion; a stack may know others.
-var knownFaults = []string{"business_error", "error", "panic", "timeout", "throttle", "latency", "error_after_effect"}
+	"github.com/spillway-go/spillway/internal/adminapi"
+)
 
 func (o *operator) chaosCommand() *cobra.Command {
 	return o.group("chaos", "Make steps fail on purpose",
@@ -25,19 +24,8 @@ Exit codes: 0 done, 1 failed or refused, 2 used wrongly, 130 interrupted.`,
 		o.chaosSetCommand(), o.chaosClearCommand(), o.chaosListCommand())
 }
 
-// faultSet is a fault as chaos.set and chaos.status answer it.
-type faultSet struct {
-	Target    string    `json:"target"`
-	Fault     string    `json:"fault"`
-	Rate      float64   `json:"rate"`
-	TimesLeft *int      `json:"times_left"`
-	Latency   string    `json:"latency"`
-	Until     time.Time `json:"until"`
-	By        string    `json:"by"`
-}
-
 // hits says which calls fail.
-func (f *faultSet) hits() string {
+func hits(f *adminapi.Fault) string {
 	switch {
 	case f.TimesLeft == nil:
 		return strconv.FormatFloat(100*f.Rate, 'g', 4, 64) + "% of calls"
@@ -76,7 +64,7 @@ It takes a second: then the fault holds for every call that begins.`,
 		Args:    cobra.ExactArgs(2),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
-				return knownFaults, cobra.ShellCompDirectiveNoFileComp
+				return words(adminapi.FaultKinds), cobra.ShellCompDirectiveNoFileComp
 			}
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
@@ -92,15 +80,15 @@ It takes a second: then the fault holds for every call that begins.`,
 	cmd.MarkFlagsOneRequired("times", "rate")
 	cmd.MarkFlagsMutuallyExclusive("times", "rate")
 	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
-		req := adminRequest{Command: "chaos.set", Target: args[0], Fault: args[1], Times: times, Rate: rate, For: span.String()}
+		req := adminapi.ChaosSetRequest{Target: args[0], Fault: adminapi.FaultKind(args[1]), Times: times, Rate: rate, For: span.String()}
 		switch given := fl.Changed("latency"); {
 		case fl.Changed("times") && (times < 1 || times > 1000):
 			return usagef("--times must be 1 to 1000")
 		case fl.Changed("rate") && !(rate > 0 && rate <= 1): // so that NaN is none either
 			return usagef("--rate must be more than 0 and at most 1, which is every call")
-		case !given && req.Fault == "latency":
+		case !given && req.Fault == adminapi.FaultLatency:
 			return usagef("the fault latency needs --latency, such as 3s")
-		case given && req.Fault != "latency":
+		case given && req.Fault != adminapi.FaultLatency:
 			return usagef("--latency goes with the fault latency only")
 		case given && latency < time.Millisecond:
 			return usagef("--latency must be at least 1ms")
@@ -110,11 +98,11 @@ It takes a second: then the fault holds for every call that begins.`,
 			req.Latency = latency.String()
 		}
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
-			set, raw, err := change[faultSet](ctx, o, req)
+			set, raw, err := change(ctx, o, adminapi.ChaosSet, req)
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
-			return o.showFaults([]faultSet{*set})
+			return o.showFaults([]adminapi.Fault{*set})
 		})(ctx, args)
 	})
 	return cmd
@@ -127,14 +115,12 @@ func (o *operator) chaosClearCommand() *cobra.Command {
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: o.action(0, func(ctx context.Context, args []string) error {
-			req := adminRequest{Command: "chaos.clear", Target: strings.Join(args, "")}
+			req := adminapi.ChaosClearRequest{Target: strings.Join(args, "")}
 			if len(args) > 0 && req.Target == "" {
 				return usagef("the target is empty, which would mean all of them: leave it out for that")
 			}
 			return o.withAdmin(func(ctx context.Context, _ []string) error {
-				out, raw, err := change[struct {
-					Cleared []string `json:"cleared"`
-				}](ctx, o, req)
+				out, raw, err := change(ctx, o, adminapi.ChaosClear, req)
 				if err != nil || o.json() {
 					return o.answer(raw, err)
 				}
@@ -159,9 +145,7 @@ func (o *operator) chaosListCommand() *cobra.Command {
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: o.action(0, o.withAdmin(func(ctx context.Context, _ []string) error {
-			out, raw, err := ask[struct {
-				Faults []faultSet `json:"faults"`
-			}](ctx, o, adminRequest{Command: "chaos.status"})
+			out, raw, err := ask(ctx, o, adminapi.ChaosStatus, struct{}{})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
@@ -179,15 +163,15 @@ func (o *operator) noFaults() error {
 	return p.err
 }
 
-func (o *operator) showFaults(faults []faultSet) error {
+func (o *operator) showFaults(faults []adminapi.Fault) error {
 	rows := make([][]string, len(faults))
 	for i := range faults {
 		f := &faults[i]
-		what := f.Fault
+		what := string(f.Fault)
 		if f.Latency != "" {
 			what += " of " + f.Latency
 		}
-		rows[i] = []string{clean(f.Target), clean(what), f.hits(), left(f.Until), clean(f.By)}
+		rows[i] = []string{clean(f.Target), clean(what), hits(f), left(f.Until.Time), clean(f.By)}
 	}
 	width, _ := o.screen(o.out)
 	p := &printer{w: o.out}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
 )
 
@@ -152,8 +153,8 @@ func TestChaosKnowsTheFaults(t *testing.T) {
 	for _, f := range chaos.Faults() {
 		all = append(all, string(f))
 	}
-	if !slices.Equal(knownFaults, all) {
-		t.Errorf("known are %v, want %v", knownFaults, all)
+	if !slices.Equal(words(adminapi.FaultKinds), all) {
+		t.Errorf("known are %v, want %v", words(adminapi.FaultKinds), all)
 	}
 	if chaos.MaxTimes != 1000 || chaos.MaxFor != time.Hour || chaos.MaxLatency != 15*time.Minute || chaos.DefaultFor != 10*time.Minute {
 		t.Error("the limits in chaos.go are others")

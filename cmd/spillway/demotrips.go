@@ -7,14 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/client"
 )
-
-// stockItem is one thing that trips book.
-type stockItem struct {
-	ID        string `json:"id"`
-	Available int    `json:"available"`
-}
 
 // tripInput is the input of trip.book.
 type tripInput struct {
@@ -96,8 +91,9 @@ func (o *operator) demoTrips(ctx context.Context, c *client.Client) error {
 	if o.json() {
 		return usagef("demo trips has no JSON output")
 	}
-	stock := []stockItem{{demoHotel, demoStock}, {demoFlight, demoStock}, {demoCar, demoStock}, {demoNoCar, 0}}
-	if _, _, err := change[struct{}](ctx, o, adminRequest{Command: "inventory.put", Items: stock}); err != nil {
+	some, none := demoStock, 0
+	stock := []adminapi.StockOrder{{ID: demoHotel, Available: &some}, {ID: demoFlight, Available: &some}, {ID: demoCar, Available: &some}, {ID: demoNoCar, Available: &none}}
+	if _, _, err := change(ctx, o, adminapi.InventoryPut, adminapi.InventoryPutRequest{Items: stock}); err != nil {
 		return err
 	}
 	p.printf("\nThree trips, of a hotel, a flight and a car; %d of each, and one car that is gone\n\n", demoStock)
@@ -153,17 +149,16 @@ func (o *operator) demoTrips(ctx context.Context, c *client.Client) error {
 // that the stack does not allow.
 func (o *operator) demoTrip(ctx context.Context, c *client.Client, trip demoTrip) (t *client.Task, skipped bool, err error) {
 	if trip.fault != "" {
-		set := adminRequest{Command: "chaos.set", Target: trip.fault, Fault: "error", Rate: 1, For: "5m"}
-		_, _, err := change[struct{}](ctx, o, set)
-		if r, ok := errors.AsType[*refusal](err); ok && r.Code == "chaos_disabled" {
+		set := adminapi.ChaosSetRequest{Target: trip.fault, Fault: adminapi.FaultError, Rate: 1, For: "5m"}
+		_, _, err := change(ctx, o, adminapi.ChaosSet, set)
+		if r, ok := errors.AsType[*refusal](err); ok && r.Code == adminapi.CodeChaosDisabled {
 			return nil, true, nil
 		}
 		if err != nil {
 			return nil, false, err
 		}
 		defer func() {
-			cleared := adminRequest{Command: "chaos.clear", Target: trip.fault}
-			_, _, clearErr := change[struct{}](context.WithoutCancel(ctx), o, cleared)
+			_, _, clearErr := change(context.WithoutCancel(ctx), o, adminapi.ChaosClear, adminapi.ChaosClearRequest{Target: trip.fault})
 			err = errors.Join(err, clearErr)
 		}()
 	}
@@ -183,16 +178,14 @@ func (o *operator) demoResume(ctx context.Context, p *printer, task string) erro
 		return err
 	}
 	p.printf("  the fault is gone: %s saga resume %s-1 %s\n", o.program, task, demoCancel)
-	_, _, err := change[struct{}](ctx, o, adminRequest{Command: "saga.resume", Execution: task + "-1", Step: demoCancel})
+	_, _, err := change(ctx, o, adminapi.SagaResume, adminapi.SagaStepRequest{Execution: task + "-1", Step: demoCancel})
 	return err
 }
 
 // demoLeft shows the stock and reports whether it is as wanted; a negative
 // number only shows it.
 func (o *operator) demoLeft(ctx context.Context, p *printer, want int) (bool, error) {
-	left, _, err := ask[struct {
-		Items []stockItem `json:"items"`
-	}](ctx, o, adminRequest{Command: "inventory.get", IDs: []string{demoHotel, demoFlight, demoCar}})
+	left, _, err := ask(ctx, o, adminapi.InventoryGet, adminapi.InventoryGetRequest{IDs: []string{demoHotel, demoFlight, demoCar}})
 	if err != nil {
 		return false, err
 	}

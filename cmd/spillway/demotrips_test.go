@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
@@ -47,9 +48,9 @@ func (s *tripStack) answer(req adminRequest) any {
 		}
 		return fields{"ok": true, "items": req.Items}
 	case "inventory.get":
-		items := make([]stockItem, len(req.IDs))
+		items := make([]adminapi.StockItem, len(req.IDs))
 		for i, id := range req.IDs {
-			items[i] = stockItem{id, s.stock[id]}
+			items[i] = adminapi.StockItem{ID: id, Available: s.stock[id]}
 		}
 		return fields{"ok": true, "items": items}
 	case "chaos.set", "chaos.clear":

@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-)
 
-// The queues whose dead letters there are.
-var queueNames = []string{"tasks", "stream", "saga"}
+	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/task"
+)
 
 func (o *operator) dlqCommand() *cobra.Command {
 	return o.group("dlq", "Show, replay and clear the dead-letter queues",
@@ -33,9 +33,9 @@ replayed did not succeed, 130 interrupted: the job was stopped and can go on.`,
 
 // addQueue gives cmd the flag that names a queue.
 func addQueue(cmd *cobra.Command) *choice {
-	queue := newChoice(queueNames[0], queueNames...)
+	queue := newChoice(adminapi.QueueTasks, adminapi.Queues...)
 	cmd.Flags().Var(&queue, "queue", "whose dead letters")
-	complete(cmd, "queue", queueNames...)
+	complete(cmd, "queue", adminapi.Queues...)
 	return &queue
 }
 
@@ -48,7 +48,7 @@ func (o *operator) dlqGroupsCommand() *cobra.Command {
 	}
 	queue := addQueue(cmd)
 	cmd.RunE = o.action(0, o.withAdmin(func(ctx context.Context, _ []string) error {
-		s, raw, err := ask[queueStatus](ctx, o, adminRequest{Command: "dlq.status", Queue: queue.value})
+		s, raw, err := ask(ctx, o, adminapi.DLQStatus, adminapi.DLQStatusRequest{Queue: queue.value})
 		if err != nil || o.json() {
 			return o.answer(raw, err)
 		}
@@ -67,7 +67,7 @@ func (o *operator) answer(raw json.RawMessage, err error) error {
 	return err
 }
 
-func (o *operator) showStatus(s *queueStatus) error {
+func (o *operator) showStatus(s *adminapi.DLQStatusAnswer) error {
 	p := &printer{w: o.out}
 	p.printf("%s: %s", s.Queue, quantity(s.Depth, "message"))
 	if s.InFlight > 0 {
@@ -83,7 +83,7 @@ func (o *operator) showStatus(s *queueStatus) error {
 	width, _ := o.screen(o.out)
 	for _, g := range s.Groups {
 		sample := cmp.Or(g.Sample.TaskID, g.Sample.MessageID)
-		about := fmt.Sprintf("first %s ago, last %s ago, for example %s", since(g.FirstSeen), since(g.LastSeen), sample)
+		about := fmt.Sprintf("first %s ago, last %s ago, for example %s", since(g.FirstSeen.Time), since(g.LastSeen.Time), sample)
 		p.printf("\n%6d × %s\n", g.Count, cut(strings.TrimSpace(clean(g.Type)+"  "+why(g.Code, g.Message, g.MovedBy)), max(width-9, 0)))
 		p.printf("         %s\n", clean(about))
 	}
@@ -107,10 +107,10 @@ func (o *operator) incomplete(complete bool, note string) error {
 
 // why is an error in one line. Where no worker gave one, who moved the message
 // is all that is known.
-func why(code, message, movedBy string) string {
+func why(code, message string, movedBy adminapi.MovedBy) string {
 	text := strings.Trim(code+": "+message, ": ")
 	if text == "" && movedBy != "" {
-		text = "moved by " + movedBy
+		text = "moved by " + string(movedBy)
 	}
 	return clean(text)
 }
@@ -148,7 +148,7 @@ func (o *operator) dlqListCommand() *cobra.Command {
 			return err
 		}
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
-			page, raw, err := ask[deadLetterPage](ctx, o, adminRequest{Command: "dlq.list", Queue: queue.value, Filter: f, Max: limit})
+			page, raw, err := ask(ctx, o, adminapi.DLQList, adminapi.DLQListRequest{Queue: queue.value, Filter: f, Max: limit})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
@@ -158,7 +158,7 @@ func (o *operator) dlqListCommand() *cobra.Command {
 	return cmd
 }
 
-func (o *operator) showLetters(page *deadLetterPage) error {
+func (o *operator) showLetters(page *adminapi.DLQListAnswer) error {
 	if len(page.Messages) == 0 {
 		p := &printer{w: o.errw}
 		p.printf("no messages\n")
@@ -169,17 +169,13 @@ func (o *operator) showLetters(page *deadLetterPage) error {
 	}
 	rows := make([][]string, len(page.Messages))
 	for i, m := range page.Messages {
-		id, attempts, text := m.TaskID, "-", why("", "", m.MovedBy)
-		if id == "" {
-			id = m.MessageID
+		attempts := "-"
+		if m.Error.Attempts > 0 {
+			attempts = strconv.Itoa(m.Error.Attempts)
 		}
-		if m.Error != nil {
-			text = why(m.Error.Code, m.Error.Message, m.MovedBy)
-			if m.Error.Attempts > 0 {
-				attempts = strconv.Itoa(m.Error.Attempts)
-			}
+		rows[i] = []string{
+			clean(cmp.Or(m.TaskID, m.MessageID)), clean(m.Type), ageText(m.Age), attempts, strconv.Itoa(m.Replays), why(m.Error.Code, m.Error.Message, m.MovedBy),
 		}
-		rows[i] = []string{clean(id), clean(m.Type), ageText(m.Age), attempts, strconv.Itoa(m.Replays), text}
 	}
 	width, _ := o.screen(o.out)
 	p := &printer{w: o.out}
@@ -201,9 +197,7 @@ func (o *operator) dlqShowCommand() *cobra.Command {
 	}
 	queue := addQueue(cmd)
 	cmd.RunE = o.action(0, o.withAdmin(func(ctx context.Context, args []string) error {
-		page, raw, err := ask[deadLetterPage](ctx, o, adminRequest{
-			Command: "dlq.list", Queue: queue.value, Filter: &taskFilter{IDs: args}, Max: 10,
-		})
+		page, raw, err := ask(ctx, o, adminapi.DLQList, adminapi.DLQListRequest{Queue: queue.value, Filter: &adminapi.Filter{IDs: args}, Max: 10})
 		if err != nil || o.json() {
 			if err = o.answer(raw, err); err != nil {
 				return err
@@ -224,7 +218,7 @@ func (o *operator) dlqShowCommand() *cobra.Command {
 }
 
 // showEach shows the letters of one task: mostly one, more after duplicates.
-func (o *operator) showEach(letters []deadLetter) error {
+func (o *operator) showEach(letters []adminapi.Letter) error {
 	for i := range letters {
 		if err := o.showLetter(&letters[i]); err != nil {
 			return err
@@ -250,27 +244,27 @@ func (d *details) addCount(name string, n int) {
 }
 
 // addFailure is what a failure record holds.
-func (d *details) addFailure(f *failure) {
+func (d *details) addFailure(f *adminapi.Failure) {
 	if f == nil {
 		return
 	}
 	d.add("error", strings.Trim(f.Code+": "+f.Message, ": "))
 	d.addCount("attempts", f.Attempts)
 	d.addHistory(f.History)
-	d.add("failed", moments(f.FailedAt))
+	d.add("failed", moments(f.FailedAt.Time))
 	d.add("function", strings.TrimSpace(f.Function+" "+f.Version))
 	d.add("request", f.RequestID)
 	d.add("trace", f.TraceID)
 	d.add("fingerprint", f.Fingerprint)
 }
 
-func (d *details) addHistory(attempts []attempt) {
+func (d *details) addHistory(attempts []task.Attempt) {
 	for _, h := range attempts {
-		d.add("", fmt.Sprintf("%d  %s  %s", h.Attempt, moments(h.At), h.Code))
+		d.add("", fmt.Sprintf("%d  %s  %s", h.Attempt, moments(h.At.Time), h.Code))
 	}
 }
 
-func (o *operator) showLetter(m *deadLetter) error {
+func (o *operator) showLetter(m *adminapi.Letter) error {
 	var rows details
 	rows.add("message", m.MessageID)
 	rows.add("task", m.TaskID)
@@ -278,17 +272,17 @@ func (o *operator) showLetter(m *deadLetter) error {
 	rows.add("tenant", m.Tenant)
 	rows.addCount("run", m.Run)
 	rows.addCount("replays", m.Replays)
-	rows.add("sent", moments(m.SentAt))
+	rows.add("sent", moments(m.SentAt.Time))
 	rows.add("origin", m.Origin)
 	switch m.MovedBy {
-	case movedBySQS:
+	case adminapi.MovedBySQS:
 		rows.add("moved by", "SQS itself, after a crash, a time-out or too many receives")
-	case movedBySender:
+	case adminapi.MovedBySender:
 		rows.add("moved by", "its sender, who put it straight here")
 	default:
-		rows.add("moved by", m.MovedBy)
+		rows.add("moved by", string(m.MovedBy))
 	}
-	rows.addFailure(m.Error)
+	rows.addFailure(&m.Error)
 	p := &printer{w: o.out}
 	p.table(0, []column{{}, {}}, rows)
 	if m.Body != "" {

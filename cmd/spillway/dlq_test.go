@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func TestGroups(t *testing.T) {
@@ -77,7 +79,7 @@ func TestDeadLetters(t *testing.T) {
 	lines := strings.Split(ta.stdout.String(), "\n")
 	mustContain(t, "first line", lines[1], "01TASK", "noop", "1h00m", "5", "boom: it broke badly")
 	mustContain(t, "second line", lines[2], "m2", "1m00s", "-", "moved by sqs")
-	if diff := cmp.Diff(f.last("dlq.list"), adminRequest{Command: "dlq.list", Queue: "tasks", Max: 7, Filter: &taskFilter{Type: "noop"}}); diff != "" {
+	if diff := cmp.Diff(f.last("dlq.list"), adminRequest{Command: "dlq.list", Queue: "tasks", Max: 7, Filter: &adminapi.Filter{Type: "noop"}}); diff != "" {
 		t.Errorf("request (-got +want):\n%s", diff)
 	}
 
@@ -88,7 +90,7 @@ func TestDeadLetters(t *testing.T) {
 	mustContain(t, "stdout", ta.stdout.String(), "message      m1", "tenant       t1", "origin       backlog", "error        boom: it broke badly",
 		"4  1999-12-31 22:00", "timeout", "function     worker 7", "request      r1", "trace        1-2-3", "fingerprint  abcd", `"n": 12345678901234567890`,
 		"message   m2", "SQS itself", "no JSON �[2J")
-	if diff := cmp.Diff(f.last("dlq.list").Filter, &taskFilter{IDs: []string{"01TASK"}}); diff != "" {
+	if diff := cmp.Diff(f.last("dlq.list").Filter, &adminapi.Filter{IDs: []string{"01TASK"}}); diff != "" {
 		t.Errorf("filter (-got +want):\n%s", diff)
 	}
 
@@ -96,7 +98,7 @@ func TestDeadLetters(t *testing.T) {
 	if code := ta.play(t, "dlq", "show", "m1", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	var page deadLetterPage
+	var page adminapi.DLQListAnswer
 	if err := json.Unmarshal([]byte(ta.stdout.String()), &page); err != nil || len(page.Messages) != 2 {
 		t.Errorf("answer %+v, %v", page, err)
 	}
@@ -134,7 +136,7 @@ func TestJobs(t *testing.T) {
 	f := newFakeAdmin(t)
 	entry := fields{
 		"job_id": "01JOB", "kind": "replay", "queue": "tasks", "status": "stopped", "by": fakeARN, "request_id": "r1", "created_at": ago(time.Hour), "started_at": ago(time.Hour),
-		"filter": fields{"type": "noop"}, "rate": 12.5, "max": 500, "canary": 5, "planned": 100, "replayed": 40, "skipped": 3, "dropped": 1, "note": "be careful", "failed": 2, "at_least_once": 1,
+		"filter": fields{"type": "noop"}, "rate": 12.5, "max": 500, "canary": fields{"size": 5}, "planned": 100, "replayed": 40, "skipped": 3, "dropped": 1, "note": "be careful", "failed": 2, "at_least_once": 1,
 		"reasons": fields{"task_finished": 3}, "outcomes": fields{"succeeded": 38, "failed_other": 2}, "resume": "dlq.replay with this plan_id",
 		"events": []fields{{"at": ago(time.Hour), "what": "planned", "by": fakeARN}, {"at": ago(time.Minute), "what": "stopped", "by": "somebody \x1belse"}},
 	}
@@ -170,15 +172,17 @@ func TestResumeLine(t *testing.T) {
 	o := &operator{app: newTestApp(t).app}
 	o.flags.stack = "other"
 	for _, tt := range []struct {
-		kind, status, want string
+		kind   adminapi.JobKind
+		status adminapi.JobStatus
+		want   string
 	}{
-		{"replay", jobPlanned, "spillway dlq replay --plan 01J --stack other"},
-		{"retry", jobStalled, "spillway task retry --plan 01J --stack other"},
-		{"retry", jobRunning, ""},
-		{"replay", jobDone, ""},
-		{"purge", jobStopped, ""},
+		{"replay", adminapi.JobPlanned, "spillway dlq replay --plan 01J --stack other"},
+		{"retry", adminapi.JobStalled, "spillway task retry --plan 01J --stack other"},
+		{"retry", adminapi.JobRunning, ""},
+		{"replay", adminapi.JobDone, ""},
+		{"purge", adminapi.JobStopped, ""},
 	} {
-		if got := o.resumeLine(&job{JobID: "01J", Kind: tt.kind, Status: tt.status}); got != tt.want {
+		if got := o.resumeLine(&adminapi.Job{JobID: "01J", Kind: tt.kind, Status: tt.status}); got != tt.want {
 			t.Errorf("%s, %s: %q, want %q", tt.kind, tt.status, got, tt.want)
 		}
 	}
@@ -201,7 +205,7 @@ func quarantine(f *fakeAdmin) {
 	f.answer = func(r adminRequest) any {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		j := job{JobID: r.JobID, Kind: "purge", Queue: "tasks", Status: jobRunning, Quarantined: 20}
+		j := adminapi.Job{JobID: r.JobID, Kind: "purge", Queue: "tasks", Status: adminapi.JobRunning, Counts: adminapi.Counts{Quarantined: 20}}
 		if r.JobID == "01BACK" {
 			j.Kind, j.Quarantined, j.Restored = "restore", 0, 20
 		}
@@ -215,10 +219,10 @@ func quarantine(f *fakeAdmin) {
 			return fields{"ok": true, "job_id": "01BACK", "restored": 20, "done": false}
 		default:
 			if r.JobID == "" {
-				return fields{"ok": true, "jobs": []job{}}
+				return fields{"ok": true, "jobs": []adminapi.Job{}}
 			}
 			if looks[r.JobID]++; looks[r.JobID] == 3 {
-				j.Status = jobDone
+				j.Status = adminapi.JobDone
 				j.Quarantined, j.Restored = j.Quarantined/20*50, j.Restored/20*50
 			}
 			return fields{"ok": true, "job": j}
@@ -304,20 +308,20 @@ func TestPurgeIsStopped(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
 	ta := f.newOperator()
-	looks, status := 0, jobRunning
+	looks, status := 0, adminapi.JobRunning
 	f.answer = func(r adminRequest) any {
 		if r.Command == "dlq.purge" {
 			return noAnswer{never: true}
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		ours := job{JobID: "01PURGE", Kind: "purge", Queue: "tasks", Status: status, Quarantined: 20}
+		ours := adminapi.Job{JobID: "01PURGE", Kind: "purge", Queue: "tasks", Status: status, Counts: adminapi.Counts{Quarantined: 20}}
 		switch {
 		case r.Command == "dlq.stop":
-			status = jobStopped
+			status = adminapi.JobStopped
 			return fields{"ok": true, "status": "stopping"}
 		case r.JobID == "":
-			return fields{"ok": true, "jobs": []job{{JobID: "01A", Kind: "replay", Queue: "saga", Status: jobRunning}, {JobID: "01B", Kind: "purge", Queue: "tasks", Status: jobDone}, ours}}
+			return fields{"ok": true, "jobs": []adminapi.Job{{JobID: "01A", Kind: "replay", Queue: "saga", Status: adminapi.JobRunning}, {JobID: "01B", Kind: "purge", Queue: "tasks", Status: adminapi.JobDone}, ours}}
 		}
 		if looks++; looks == 2 {
 			ta.interrupt()
@@ -344,7 +348,7 @@ func TestPurgeIsLeft(t *testing.T) {
 			ta.interrupt()
 			return noAnswer{never: true}
 		}
-		return fields{"ok": true, "jobs": []job{}}
+		return fields{"ok": true, "jobs": []adminapi.Job{}}
 	}
 	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitInterrupted {
 		t.Errorf("exit %d", code)
@@ -360,7 +364,7 @@ func TestPurgeStalls(t *testing.T) {
 		if r.Command == "dlq.purge" {
 			return fields{"ok": true, "job_id": "01PURGE", "matched": 50, "quarantined": 20, "done": false}
 		}
-		return fields{"ok": true, "job": job{JobID: r.JobID, Kind: "purge", Status: jobStalled, Quarantined: 20}}
+		return fields{"ok": true, "job": adminapi.Job{JobID: r.JobID, Kind: "purge", Status: adminapi.JobStalled, Counts: adminapi.Counts{Quarantined: 20}}}
 	}
 	ta := f.newOperator()
 	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitFailed {

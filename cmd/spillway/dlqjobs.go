@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func (o *operator) dlqJobsCommand() *cobra.Command {
@@ -29,26 +32,23 @@ events and how its tasks ended. A plan is a job from the time it was made.`,
 		}
 		return o.withAdmin(func(ctx context.Context, args []string) error {
 			if len(args) == 0 {
-				list, raw, err := ask[jobList](ctx, o, adminRequest{Command: "dlq.jobs"})
+				list, raw, err := ask(ctx, o, adminapi.DLQJobs, adminapi.DLQJobsRequest{})
 				if err != nil || o.json() {
 					return o.answer(raw, err)
 				}
 				return o.showJobs(list.Jobs)
 			}
-			found, raw, err := ask[jobAnswer](ctx, o, adminRequest{Command: "dlq.jobs", JobID: args[0], Max: limit})
+			j, raw, err := o.findJob(ctx, args[0], limit)
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
-			if found.Job == nil {
-				return &callError{msg: "dlq.jobs answered no job"}
-			}
-			return o.showJob(found.Job)
+			return o.showJob(j)
 		})(ctx, args)
 	})
 	return cmd
 }
 
-func (o *operator) showJobs(jobs []job) error {
+func (o *operator) showJobs(jobs []adminapi.Job) error {
 	if len(jobs) == 0 {
 		p := &printer{w: o.errw}
 		p.printf("no jobs\n")
@@ -58,8 +58,8 @@ func (o *operator) showJobs(jobs []job) error {
 	for i := range jobs {
 		j := &jobs[i]
 		rows[i] = []string{
-			clean(j.JobID), clean(j.Kind), clean(j.Queue), clean(j.Status), since(j.CreatedAt),
-			j.tally(), clean(j.By),
+			clean(j.JobID), clean(string(j.Kind)), clean(j.Queue), clean(string(j.Status)), since(j.CreatedAt.Time),
+			counted(j), clean(j.By),
 		}
 	}
 	width, _ := o.screen(o.out)
@@ -76,18 +76,22 @@ func (o *operator) showJobs(jobs []job) error {
 	return p.err
 }
 
-func (o *operator) showJob(j *job) error {
+func (o *operator) showJob(j *adminapi.Job) error {
 	var rows details
 	rows.add("job", j.JobID)
-	rows.add("kind", j.Kind)
+	rows.add("kind", string(j.Kind))
 	rows.add("queue", j.Queue)
-	rows.add("status", j.Status)
+	rows.add("status", string(j.Status))
 	rows.add("by", j.By)
-	rows.add("created", moments(j.CreatedAt))
-	rows.add("started", moments(j.StartedAt))
-	rows.add("updated", moments(j.UpdatedAt))
-	rows.add("finished", moments(j.FinishedAt))
-	if f := string(j.Filter); f != "null" && f != "{}" {
+	rows.add("created", moments(j.CreatedAt.Time))
+	rows.add("started", moments(j.StartedAt.Time))
+	rows.add("updated", moments(j.UpdatedAt.Time))
+	rows.add("finished", moments(j.FinishedAt.Time))
+	filter, err := adminapi.Encode(j.Filter)
+	if err != nil {
+		return err
+	}
+	if f := string(filter); f != "{}" {
 		rows.add("filter", f)
 	}
 	if j.Execution != "" {
@@ -99,11 +103,11 @@ func (o *operator) showJob(j *job) error {
 	if j.Rate > 0 {
 		rows.add("rate", strconv.FormatFloat(j.Rate, 'g', -1, 64)+"/s")
 	}
-	if c := j.Canary; c != nil && c.Size > 0 {
+	if c := j.Canary; c != nil {
 		rows.add("canary", fmt.Sprintf("%d: %d succeeded, %d failed, %d pending", c.Size, c.Succeeded, c.Failed, c.Pending))
 	}
 	rows.addCount("planned", j.Planned)
-	rows.add("done", j.tally())
+	rows.add("done", counted(j))
 	rows.addCount("may arrive twice", j.AtLeastOnce)
 	rows.add("note", j.Note)
 	p := &printer{w: o.out}
@@ -117,11 +121,11 @@ func (o *operator) showJob(j *job) error {
 	counts := []column{{right: true}, {}}
 	section("reasons", counts, ranked(j.Reasons))
 	if j.Outcomes != nil {
-		section("the tasks", counts, j.Outcomes.rows())
+		section("the tasks", counts, outcomeRows(j.Outcomes))
 	}
 	var events [][]string
 	for _, e := range j.Events {
-		events = append(events, []string{moments(e.At), clean(e.What), clean(e.By)})
+		events = append(events, []string{moments(e.At.Time), clean(e.What), clean(e.By)})
 	}
 	section("events", []column{{}, {}, {}}, events)
 	o.showMessages(p, j.Messages)
@@ -131,31 +135,27 @@ func (o *operator) showJob(j *job) error {
 	return p.err
 }
 
-func (o *operator) showMessages(p *printer, messages []jobMessage) {
+func (o *operator) showMessages(p *printer, messages []adminapi.JobMessage) {
 	if len(messages) == 0 {
 		return
 	}
 	rows := make([][]string, len(messages))
 	for i, m := range messages {
-		id := m.TaskID
-		if id == "" {
-			id = m.MessageID
-		}
-		rows[i] = []string{clean(id), strconv.Itoa(m.Run), clean(m.Outcome), clean(m.Became), clean(m.Reason)}
+		rows[i] = []string{clean(cmp.Or(m.TaskID, m.MessageID)), strconv.Itoa(m.Run), clean(string(m.Outcome)), clean(m.Became), clean(string(m.Reason))}
 	}
 	p.printf("\n")
 	p.table(0, []column{{title: "ID"}, {title: "RUN", right: true}, {title: "OUTCOME"}, {title: "BECAME"}, {title: "REASON"}}, rows)
 }
 
 // resumeLine is how to carry out, or go on with, a job that is at rest.
-func (o *operator) resumeLine(j *job) string {
-	if j.Status == jobRunning || j.Status == jobStopping || (j.Status != jobPlanned && !j.resumable()) {
+func (o *operator) resumeLine(j *adminapi.Job) string {
+	if j.Status == adminapi.JobRunning || j.Status == adminapi.JobStopping || (j.Status != adminapi.JobPlanned && !resumable(j)) {
 		return ""
 	}
 	switch j.Kind {
-	case "replay":
+	case adminapi.KindReplay:
 		return o.commandLine("dlq", "replay", "--plan", j.JobID)
-	case "retry":
+	case adminapi.KindRetry:
 		return o.commandLine("task", "retry", "--plan", j.JobID)
 	default:
 		return ""
@@ -169,12 +169,12 @@ func (o *operator) dlqStopCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: o.action(0, o.withAdmin(func(ctx context.Context, args []string) error {
-			out, raw, err := change[outcome](ctx, o, adminRequest{Command: "dlq.stop", JobID: args[0]})
+			out, raw, err := change(ctx, o, adminapi.DLQStop, adminapi.JobRequest{JobID: args[0]})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
 			p := &printer{w: o.out}
-			p.printf("%s. See how far it came with\n  %s\n", clean(out.Status), o.commandLine("dlq", "jobs", args[0]))
+			p.printf("%s. See how far it came with\n  %s\n", clean(string(out.Status)), o.commandLine("dlq", "jobs", args[0]))
 			return p.err
 		})),
 	}
@@ -205,9 +205,9 @@ func (o *operator) dlqRestoreCommand() *cobra.Command {
 			}
 		}
 		run := &jobRun{
-			op: o, what: "restoring", start: adminRequest{Command: "dlq.restore", JobID: args[0]},
+			op: o, what: "restoring", start: jobCallOf(o, adminapi.DLQRestore, adminapi.JobRequest{JobID: args[0]}),
 			resume: again, planned: planned,
-			isOurs: func(j *job) bool { return j.Kind == "restore" && j.Restores == args[0] },
+			isOurs: func(j *adminapi.Job) bool { return j.Kind == adminapi.KindRestore && j.Restores == args[0] },
 		}
 		return run.finish(ctx, false)
 	}))
@@ -215,16 +215,14 @@ func (o *operator) dlqRestoreCommand() *cobra.Command {
 }
 
 // purged looks at a purge.
-func (o *operator) purged(ctx context.Context, id string) (*job, json.RawMessage, error) {
-	found, raw, err := ask[jobAnswer](ctx, o, adminRequest{Command: "dlq.jobs", JobID: id})
+func (o *operator) purged(ctx context.Context, id string) (*adminapi.Job, json.RawMessage, error) {
+	j, raw, err := o.findJob(ctx, id, 0)
 	switch {
 	case err != nil:
 		return nil, raw, err
-	case found.Job == nil:
-		return nil, nil, &callError{msg: "dlq.jobs answered no job"}
-	case found.Job.Kind != "purge":
-		return nil, nil, &exitError{exitUsage, fmt.Sprintf("%s is a %s, and only a purge can be restored", id, clean(found.Job.Kind))}
+	case j.Kind != adminapi.KindPurge:
+		return nil, nil, &exitError{exitUsage, fmt.Sprintf("%s is a %s, and only a purge can be restored", id, clean(string(j.Kind)))}
 	default:
-		return found.Job, raw, nil
+		return j, raw, nil
 	}
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func (o *operator) dlqPurgeCommand() *cobra.Command {
@@ -32,7 +36,7 @@ terminal it is asked for.`,
 	fl.IntVar(&limit, "max", 0, "how many at most (default: all)")
 	fl.BoolVar(&dryRun, "dry-run", false, "only say how many there are")
 	fl.BoolVarP(&yes, "yes", "y", false, "do not ask")
-	complete(cmd, "confirm", queueNames...)
+	complete(cmd, "confirm", adminapi.Queues...)
 	complete(cmd, "max")
 	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
 		f, err := filter.filter()
@@ -46,7 +50,7 @@ terminal it is asked for.`,
 		case yes && confirm == "" && !dryRun:
 			return usagef("--yes needs --confirm %s, so that no script empties the wrong queue", queue.value)
 		}
-		req := adminRequest{Command: "dlq.purge", Queue: queue.value, Filter: f, Max: limit}
+		req := adminapi.DLQPurgeRequest{Queue: queue.value, Filter: f, Max: limit}
 		again := append(append([]string{"dlq", "purge"}, givenWords(fl, append(filterNames, "queue", "max")...)...), "--confirm", queue.value)
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
 			planned := 0
@@ -54,7 +58,7 @@ terminal it is asked for.`,
 			if !yes || dryRun {
 				dry := req
 				dry.DryRun = true
-				out, raw, err := change[outcome](ctx, o, dry)
+				out, raw, err := change(ctx, o, adminapi.DLQPurge, dry)
 				if err != nil || (dryRun && o.json()) {
 					return o.answer(raw, err)
 				}
@@ -76,16 +80,26 @@ terminal it is asked for.`,
 					return &callError{msg: "dlq.purge answered no job: the stack is older than this program, bring it up with `make deploy`"}
 				}
 				// What was shown, and nothing that came meanwhile.
-				req = adminRequest{Command: req.Command, Queue: req.Queue, Confirm: req.Confirm, JobID: out.JobID}
+				req = adminapi.DLQPurgeRequest{Queue: req.Queue, Confirm: req.Confirm, JobID: out.JobID}
 			}
+			var until time.Time
 			run := &jobRun{
-				op: o, what: "purging", start: req, resume: o.commandLine(again...), planned: planned, id: req.JobID,
-				isOurs: func(j *job) bool { return j.Kind == "purge" && j.Queue == queue.value },
+				op: o, what: "purging", resume: o.commandLine(again...), planned: planned, id: req.JobID,
+				isOurs: func(j *adminapi.Job) bool { return j.Kind == adminapi.KindPurge && j.Queue == queue.value },
+				start: func(ctx context.Context) (*adminapi.Job, json.RawMessage, error) {
+					out, raw, err := change(ctx, o, adminapi.DLQPurge, req)
+					if err != nil {
+						return nil, raw, err
+					}
+					until = out.RestorableUntil.Time
+					j := out.Job()
+					return &j, raw, nil
+				},
 			}
 			if err := run.finish(ctx, false); err != nil || o.json() {
 				return err
 			}
-			return o.tellRestore(run)
+			return o.tellRestore(run, until)
 		})(ctx, args)
 	})
 	return cmd
@@ -106,15 +120,15 @@ func (o *operator) confirmPurge(ctx context.Context, question, confirmed, queue,
 	return nil
 }
 
-// tellRestore ends with the way back.
-func (o *operator) tellRestore(run *jobRun) error {
+// tellRestore ends with the way back, which is open until then if that is known.
+func (o *operator) tellRestore(run *jobRun, until time.Time) error {
 	if run.job.Quarantined == 0 || run.id == "" {
 		return nil
 	}
 	p := &printer{w: o.out}
 	p.printf("\n")
-	if run.answer != nil && !run.answer.RestorableUntil.IsZero() {
-		p.printf("kept until %s; ", moments(run.answer.RestorableUntil))
+	if !until.IsZero() {
+		p.printf("kept until %s; ", moments(until))
 	}
 	p.printf("put them back with\n  %s\n", o.commandLine("dlq", "restore", run.id))
 	return p.err

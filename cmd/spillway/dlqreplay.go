@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // replayFlags are those of commands that plan, and then carry the plan out.
@@ -22,13 +26,13 @@ type replayFlags struct {
 	yes      bool
 	noFollow bool
 
-	cmd     *cobra.Command
-	command string   // of the admin function
-	path    []string // of this command, "dlq replay"
+	cmd  *cobra.Command
+	kind adminapi.JobKind // replay or retry
+	path []string         // of this command, "dlq replay"
 }
 
 func (o *operator) dlqReplayCommand() *cobra.Command {
-	f := replayFlags{command: "dlq.replay", path: []string{"dlq", "replay"}}
+	f := replayFlags{kind: adminapi.KindReplay, path: []string{"dlq", "replay"}}
 	cmd := &cobra.Command{
 		Use:   "replay",
 		Short: "Send dead letters back to their queues",
@@ -122,15 +126,12 @@ func (o *operator) withPlan(f *replayFlags, id string) string {
 }
 
 // replay plans, asks, carries out and follows.
-func (o *operator) replay(ctx context.Context, f *replayFlags, filter *taskFilter) error {
-	run := &jobRun{
-		op: o, what: "replaying", id: f.plan,
-		start: adminRequest{Command: f.command, Queue: f.queueName(), PlanID: f.plan, Rate: f.rate, Canary: f.canary},
-	}
+func (o *operator) replay(ctx context.Context, f *replayFlags, filter *adminapi.Filter) error {
+	run := &jobRun{op: o, what: "replaying", id: f.plan}
+	queue := f.queueName()
 	var question string
 	if f.plan == "" {
-		req := adminRequest{Command: f.command, Queue: f.queueName(), Filter: filter, Max: f.max, Rate: f.rate, Canary: f.canary, DryRun: true}
-		p, raw, err := change[plan](ctx, o, req)
+		p, raw, err := o.makePlan(ctx, f, filter)
 		if err != nil {
 			return o.answer(raw, err)
 		}
@@ -140,7 +141,7 @@ func (o *operator) replay(ctx context.Context, f *replayFlags, filter *taskFilte
 		if err := o.showPlan(f, p); err != nil {
 			return err
 		}
-		if p.holds() == 0 {
+		if p.Replay+p.Drop == 0 {
 			notes := &printer{w: o.errw}
 			notes.printf("nothing to do\n")
 			return o.answer(raw, notes.err)
@@ -150,35 +151,36 @@ func (o *operator) replay(ctx context.Context, f *replayFlags, filter *taskFilte
 			out.printf("\ncarry it out with\n  %s\n", o.withPlan(f, p.PlanID))
 			return out.err
 		}
-		run.id, run.start.PlanID, run.planned = p.PlanID, p.PlanID, p.holds()
+		run.id, run.planned = p.PlanID, p.Replay+p.Drop
 		if question = fmt.Sprintf("Replay %s?", quantity(p.Replay, "message")); p.Replay == 0 {
-			question = fmt.Sprintf("Drop %s?", quantity(p.dropped(), "message"))
+			question = fmt.Sprintf("Drop %s?", quantity(p.Drop, "message"))
 		}
 	} else {
 		j, raw, err := o.plannedJob(ctx, f)
 		if err != nil {
 			return o.answer(raw, err)
 		}
-		if j.Status == jobDone {
+		if j.Status == adminapi.JobDone {
 			notes := &printer{w: o.errw}
 			notes.printf("this plan was carried out already: `%s` shows what came of it\n", o.commandLine("dlq", "jobs", f.plan))
 			return o.answer(raw, notes.err)
 		}
 		if f.queue != nil {
-			run.start.Queue = j.Queue
+			queue = j.Queue
 		}
 		question = "Carry out the plan?"
 		if j.Planned > 0 {
 			question = fmt.Sprintf("Carry out the plan for %s?", quantity(j.Planned, "message"))
 		}
-		if j.Status != jobPlanned {
+		if j.Status != adminapi.JobPlanned {
 			run.job = j
-			question = fmt.Sprintf("Go on with the job after %s (%s)?", run.reach(), clean(j.Status))
+			question = fmt.Sprintf("Go on with the job after %s (%s)?", run.reach(), clean(string(j.Status)))
 			run.job = nil
 		}
 	}
+	run.start = o.executePlan(f, adminapi.DLQReplayRequest{Queue: queue, PlanID: run.id, Rate: f.rate, Canary: f.canary})
 	// Speed and canary are kept with the job, so going on does not repeat them.
-	run.again = adminRequest{Command: f.command, Queue: run.start.Queue, PlanID: run.id}
+	run.again = o.executePlan(f, adminapi.DLQReplayRequest{Queue: queue, PlanID: run.id})
 	run.resume = o.withPlan(f, run.id)
 	if !f.yes {
 		instead := run.resume
@@ -192,29 +194,45 @@ func (o *operator) replay(ctx context.Context, f *replayFlags, filter *taskFilte
 	return run.finish(ctx, !f.noFollow)
 }
 
+// makePlan has the admin function find out what the command would do.
+func (o *operator) makePlan(ctx context.Context, f *replayFlags, filter *adminapi.Filter) (*adminapi.Plan, json.RawMessage, error) {
+	if f.kind == adminapi.KindRetry {
+		return change(ctx, o, adminapi.TaskPlan, adminapi.TaskRetryRequest{Filter: filter, Max: f.max, Rate: f.rate, Canary: f.canary, DryRun: true})
+	}
+	return change(ctx, o, adminapi.DLQPlan, adminapi.DLQReplayRequest{
+		Queue: f.queueName(), Filter: filter, Max: f.max, Rate: f.rate, Canary: f.canary, DryRun: true,
+	})
+}
+
+// executePlan is the call that carries a plan out.
+func (o *operator) executePlan(f *replayFlags, q adminapi.DLQReplayRequest) jobCall {
+	if f.kind == adminapi.KindRetry {
+		return jobCallOf(o, adminapi.TaskReplay, adminapi.TaskRetryRequest{PlanID: q.PlanID, Rate: q.Rate, Canary: q.Canary})
+	}
+	return jobCallOf(o, adminapi.DLQReplay, q)
+}
+
 // plannedJob looks at the job of --plan.
-func (o *operator) plannedJob(ctx context.Context, f *replayFlags) (*job, []byte, error) {
-	found, raw, err := ask[jobAnswer](ctx, o, adminRequest{Command: "dlq.jobs", JobID: f.plan})
+func (o *operator) plannedJob(ctx context.Context, f *replayFlags) (*adminapi.Job, []byte, error) {
+	j, raw, err := o.findJob(ctx, f.plan, 0)
 	switch {
 	case err != nil:
 		return nil, raw, err
-	case found.Job == nil:
-		return nil, nil, &callError{msg: "dlq.jobs answered no job"}
-	case found.Job.Kind != "" && found.Job.Kind != f.path[1]:
-		return nil, nil, &exitError{exitUsage, fmt.Sprintf("%s is a %s, no %s", f.plan, clean(found.Job.Kind), f.path[1])}
+	case j.Kind != f.kind:
+		return nil, nil, &exitError{exitUsage, fmt.Sprintf("%s is a %s, no %s", f.plan, clean(string(j.Kind)), f.kind)}
 	default:
-		return found.Job, raw, nil
+		return j, raw, nil
 	}
 }
 
 // showPlan shows what would be done.
-func (o *operator) showPlan(f *replayFlags, p *plan) error {
+func (o *operator) showPlan(f *replayFlags, p *adminapi.Plan) error {
 	out := o.notes()
 	text := fmt.Sprintf("%d to be replayed", p.Replay)
-	if n := p.dropped(); n > 0 {
-		text += fmt.Sprintf(", %d to be dropped, since their tasks have ended", n)
+	if p.Drop > 0 {
+		text += fmt.Sprintf(", %d to be dropped, since their tasks have ended", p.Drop)
 	}
-	if n := p.Skip - p.dropped(); n > 0 {
+	if n := p.Skip - p.Drop; n > 0 {
 		text += fmt.Sprintf(", %d to be skipped", n)
 	}
 	out.printf("%s matched: %s\n", quantity(p.Matched, "message"), text)
@@ -234,7 +252,7 @@ func (o *operator) showPlan(f *replayFlags, p *plan) error {
 	if p.PlanID != "" && p.Matched > 0 {
 		out.printf("\nplan %s", clean(p.PlanID))
 		if !p.ExpiresAt.IsZero() {
-			out.printf(", good until %s", moments(p.ExpiresAt))
+			out.printf(", good until %s", moments(p.ExpiresAt.Time))
 		}
 		out.printf("\n")
 	}
@@ -242,7 +260,7 @@ func (o *operator) showPlan(f *replayFlags, p *plan) error {
 }
 
 // showGroups shows what the messages failed for.
-func (o *operator) showGroups(out *printer, groups []failureGroup) {
+func (o *operator) showGroups(out *printer, groups []adminapi.Group) {
 	if len(groups) == 0 {
 		return
 	}
@@ -256,18 +274,14 @@ func (o *operator) showGroups(out *printer, groups []failureGroup) {
 }
 
 // showPlanned shows the plan of each message, as far as the answer has them.
-func (o *operator) showPlanned(out *printer, p *plan) {
+func (o *operator) showPlanned(out *printer, p *adminapi.Plan) {
 	rows := make([][]string, len(p.Messages))
 	for i, m := range p.Messages {
-		id := m.TaskID
-		if id == "" {
-			id = m.MessageID
-		}
-		what := m.Reason
+		what := string(m.Reason)
 		if m.To != "" {
 			what = strings.TrimSpace("to " + m.To + " " + what)
 		}
-		rows[i] = []string{m.Action, clean(id), clean(m.Type), fmt.Sprint(m.Run), clean(what)}
+		rows[i] = []string{clean(string(m.Action)), clean(cmp.Or(m.TaskID, m.MessageID)), clean(m.Type), fmt.Sprint(m.Run), clean(what)}
 	}
 	width, _ := o.screen(out.w)
 	out.printf("\n")
@@ -280,7 +294,7 @@ func (o *operator) showPlanned(out *printer, p *plan) {
 // replayNative lets SQS move the messages.
 func (o *operator) replayNative(ctx context.Context, f *replayFlags) error {
 	if !f.yes {
-		s, raw, err := ask[queueStatus](ctx, o, adminRequest{Command: "dlq.status", Queue: f.queueName()})
+		s, raw, err := ask(ctx, o, adminapi.DLQStatus, adminapi.DLQStatusRequest{Queue: f.queueName()})
 		if err != nil {
 			return o.answer(raw, err)
 		}
@@ -289,7 +303,7 @@ func (o *operator) replayNative(ctx context.Context, f *replayFlags) error {
 			return err
 		}
 	}
-	out, raw, err := change[outcome](ctx, o, adminRequest{Command: f.command, Queue: f.queueName(), Rate: f.rate, Native: true})
+	out, raw, err := change(ctx, o, adminapi.DLQNative, adminapi.DLQReplayRequest{Queue: f.queueName(), Rate: f.rate, Native: true})
 	if err != nil || o.json() {
 		return o.answer(raw, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func TestReplay(t *testing.T) {
@@ -23,7 +25,7 @@ func TestReplay(t *testing.T) {
 	}
 	want := adminRequest{
 		Command: "dlq.replay", By: fakeARN, Queue: "tasks", DryRun: true, Max: 500, Rate: 12.5, Canary: 5,
-		Filter: &taskFilter{Type: "noop", Tenant: "t1", ErrorContains: "boom", OlderThan: "2h0m0s", NewerThan: "48h0m0s", IDs: []string{"a", "b", "c"}},
+		Filter: &adminapi.Filter{Type: "noop", Tenant: "t1", ErrorContains: "boom", OlderThan: "2h0m0s", NewerThan: "48h0m0s", IDs: []string{"a", "b", "c"}},
 	}
 	if diff := cmp.Diff(f.requests[0], want); diff != "" {
 		t.Errorf("dry run (-got +want):\n%s", diff)
@@ -48,7 +50,7 @@ func TestReplayForScripts(t *testing.T) {
 	if code := ta.play(t, "dlq", "replay", "--dry-run", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	var p plan
+	var p adminapi.Plan
 	if err := json.Unmarshal([]byte(ta.stdout.String()), &p); err != nil || p.PlanID != fakePlan || len(f.sent()) != 1 {
 		t.Errorf("plan %+v, %v, calls %v", p, err, f.sent())
 	}
@@ -56,8 +58,8 @@ func TestReplayForScripts(t *testing.T) {
 	if code := ta.play(t, "dlq", "replay", "--plan", p.PlanID, "--yes", "-o", "json"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	var done jobAnswer
-	if err := json.Unmarshal([]byte(ta.stdout.String()), &done); err != nil || done.Job.Status != jobDone || done.Job.Outcomes.Succeeded != 96 {
+	var done adminapi.JobAnswer
+	if err := json.Unmarshal([]byte(ta.stdout.String()), &done); err != nil || done.Job.Status != adminapi.JobDone || done.Job.Outcomes.Succeeded != 96 {
 		t.Errorf("answer %+v, %v", done.Job, err)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "replaying 96/96", "following")
@@ -262,7 +264,7 @@ func TestReplayGoesOn(t *testing.T) {
 				}
 				f.mu.Lock()
 				defer f.mu.Unlock()
-				f.job.Status = jobRunning
+				f.job.Status = adminapi.JobRunning
 				return refused("job_running")
 			}
 		}, exitOK, "96  succeeded", 2},
@@ -319,7 +321,7 @@ func TestReplayAnswerNeverComes(t *testing.T) {
 	f.answer = func(r adminRequest) any {
 		if r.Command == "dlq.replay" && !r.DryRun {
 			f.mu.Lock()
-			f.job.Status = jobRunning
+			f.job.Status = adminapi.JobRunning
 			f.mu.Unlock()
 			return noAnswer{never: true}
 		}
@@ -341,14 +343,13 @@ func TestReplayVerdict(t *testing.T) {
 		code int
 		want []string
 	}{
-		{"canary failed", func(f *fakeAdmin) { f.canaryDies = true }, nil, exitNotSucceed, []string{"of 5 tasks, 3 succeeded and 2 failed", "the canary failed: `spillway dlq groups` shows what with. Go on with"}},
+		{"canary failed", func(f *fakeAdmin) { f.canaryDies = true }, nil, exitNotSucceed, []string{"of 5 tasks, 3 succeeded and 2 failed", "the canary failed: `spillway dlq groups` shows what with"}},
 		{"not all sent", func(f *fakeAdmin) { f.unsent = 2 }, nil, exitFailed, []string{"2 not sent", "2 messages could not be sent", "spillway dlq jobs " + fakePlan + " --max 1000"}},
-		{"failed again", func(f *fakeAdmin) { f.ends = endings{Succeeded: 90, FailedSame: 5, FailedOther: 1} }, nil, exitNotSucceed, []string{"5  failed the same way", "1  failed another way", "6 tasks did not succeed"}},
-		{"expired", func(f *fakeAdmin) { f.ends = endings{Succeeded: 94, Expired: 1, Canceled: 1} }, nil, exitNotSucceed, []string{"1  canceled", "1  expired"}},
-		{"gone", func(f *fakeAdmin) { f.ends = endings{Succeeded: 94, Gone: 2} }, nil, exitOK, []string{"2  without a task, or past its retention"}},
-		{"not followed", func(f *fakeAdmin) { f.ends = endings{FailedSame: 96} }, []string{"--no-follow"}, exitOK, []string{"96 replayed"}},
-		{"stopped by another", func(f *fakeAdmin) { f.looked = func(int) { f.job.Status = jobStopped } }, nil, exitFailed, []string{"ended after 0 of 96 messages", "the job was stopped. Go on with"}},
-		{"failed", func(f *fakeAdmin) { f.looked = func(int) { f.fail() } }, nil, exitFailed, []string{"the job failed", "spillway dlq jobs"}},
+		{"failed again", func(f *fakeAdmin) { f.ends = adminapi.Outcomes{Succeeded: 90, FailedSame: 5, FailedOther: 1} }, nil, exitNotSucceed, []string{"5  failed the same way", "1  failed another way", "6 tasks did not succeed"}},
+		{"expired", func(f *fakeAdmin) { f.ends = adminapi.Outcomes{Succeeded: 94, Expired: 1, Canceled: 1} }, nil, exitNotSucceed, []string{"1  canceled", "1  expired"}},
+		{"gone", func(f *fakeAdmin) { f.ends = adminapi.Outcomes{Succeeded: 94, Gone: 2} }, nil, exitOK, []string{"2  without a task, or past its retention"}},
+		{"not followed", func(f *fakeAdmin) { f.ends = adminapi.Outcomes{FailedSame: 96} }, []string{"--no-follow"}, exitOK, []string{"96 replayed"}},
+		{"stopped by another", func(f *fakeAdmin) { f.looked = func(int) { f.job.Status = adminapi.JobStopped } }, nil, exitFailed, []string{"ended after 0 of 96 messages", "the job was stopped. Go on with"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -397,7 +398,7 @@ func TestReplayDrops(t *testing.T) {
 		if r.DryRun {
 			return fields{"ok": true, "plan_id": fakePlan, "matched": 5, "replay": 0, "skip": 5, "drop": 3, "reasons": fields{"task_succeeded": 3, "too_many_replays": 2}, "done": true}
 		}
-		return fields{"ok": true, "job": job{JobID: fakePlan, Kind: "replay", Status: jobDone, Skipped: 3, Dropped: 3}}
+		return fields{"ok": true, "job": adminapi.Job{JobID: fakePlan, Kind: "replay", Status: adminapi.JobDone, Counts: adminapi.Counts{Skipped: 3, Dropped: 3}}}
 	}
 	ta := f.atTerminal("y\n")
 	if code := ta.play(t, "dlq", "replay"); code != exitOK {
@@ -410,7 +411,7 @@ func TestReplayDrops(t *testing.T) {
 func TestReplayPlan(t *testing.T) {
 	t.Parallel()
 	f := newFakeAdmin(t)
-	f.job = &job{JobID: fakePlan, Kind: "replay", Queue: "saga", Status: jobPlanned, Planned: 100}
+	f.job = &adminapi.Job{JobID: fakePlan, Kind: "replay", Queue: "saga", Status: adminapi.JobPlanned, Planned: 100}
 	ta := f.atTerminal("y\n")
 	if code := ta.play(t, "dlq", "replay", "--plan", fakePlan, "--rate", "7"); code != exitOK {
 		t.Errorf("exit %d", code)

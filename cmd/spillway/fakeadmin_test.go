@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // fakeAdmin plays Lambda's Invoke, with a small model of the admin function
@@ -33,15 +35,46 @@ type fakeAdmin struct {
 	stalls     []int
 	lose       bool // the answer of a call is lost on the way
 	canaryDies bool
-	ends       endings
+	ends       adminapi.Outcomes
 	endStep    int
 	deaf       bool // does not stop
 
 	mu       sync.Mutex
 	requests []adminRequest
-	job      *job
+	job      *adminapi.Job
 	looks    int
 	calls    []chan any // open calls of the job
+}
+
+// adminRequest is what the admin function takes. It refuses fields that a
+// command does not know, so those that are not given stay away.
+type adminRequest struct {
+	Command string               `json:"command"`
+	By      string               `json:"by,omitempty"`
+	Queue   string               `json:"queue,omitempty"`
+	Filter  *adminapi.Filter     `json:"filter,omitempty"`
+	ID      string               `json:"id,omitempty"`
+	IDs     []string             `json:"ids,omitempty"`
+	JobID   string               `json:"job_id,omitempty"`
+	PlanID  string               `json:"plan_id,omitempty"`
+	Max     int                  `json:"max,omitempty"`
+	Rate    float64              `json:"rate,omitempty"`
+	Canary  int                  `json:"canary,omitempty"`
+	DryRun  bool                 `json:"dry_run,omitempty"`
+	Native  bool                 `json:"native,omitempty"`
+	Confirm string               `json:"confirm,omitempty"`
+	Target  string               `json:"target,omitempty"`
+	Fault   string               `json:"fault,omitempty"`
+	Times   int                  `json:"times,omitempty"`
+	Latency string               `json:"latency,omitempty"`
+	For     string               `json:"for,omitempty"`
+	Items   []adminapi.StockItem `json:"items,omitempty"`
+
+	Execution string `json:"execution,omitempty"`
+	Step      string `json:"step,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	Status    string `json:"status,omitempty"`
+	Cursor    string `json:"cursor,omitempty"`
 }
 
 // noAnswer is an answer that is none: what Lambda says of the function, or of
@@ -90,7 +123,7 @@ const (
 func newFakeAdmin(t *testing.T) *fakeAdmin {
 	t.Helper()
 	f := &fakeAdmin{t: t, matched: 100, skipped: 4, step: 40, endStep: 10}
-	f.ends = endings{Succeeded: 96}
+	f.ends = adminapi.Outcomes{Succeeded: 96}
 	return f
 }
 
@@ -205,13 +238,13 @@ func (f *fakeAdmin) model(r *http.Request, req adminRequest) any {
 		f.advance()
 		return fields{"ok": true, "job": *f.job}
 	case "dlq.stop":
-		if f.job == nil || f.job.ended() {
+		if f.job == nil || f.job.Status.Ended() {
 			return refused("not_found")
 		}
-		if f.job.Status = jobStopped; f.deaf {
-			f.job.Status = jobStopping
+		if f.job.Status = adminapi.JobStopped; f.deaf {
+			f.job.Status = adminapi.JobStopping
 		}
-		return fields{"ok": true, "job_id": req.JobID, "status": jobStopping}
+		return fields{"ok": true, "job_id": req.JobID, "status": adminapi.JobStopping}
 	default:
 		return refused("unknown_command")
 	}
@@ -219,11 +252,11 @@ func (f *fakeAdmin) model(r *http.Request, req adminRequest) any {
 
 // dryRun makes the plan. mu must be held.
 func (f *fakeAdmin) dryRun(req adminRequest) any {
-	kind := "replay"
+	kind := adminapi.KindReplay
 	if req.Command == "task.retry" {
-		kind = "retry"
+		kind = adminapi.KindRetry
 	}
-	f.job = &job{JobID: fakePlan, Kind: kind, Queue: "tasks", Status: jobPlanned, Planned: f.matched - f.skipped, Rate: req.Rate}
+	f.job = &adminapi.Job{JobID: fakePlan, Kind: kind, Queue: "tasks", Status: adminapi.JobPlanned, Planned: f.matched - f.skipped, Rate: req.Rate}
 	return fields{
 		"ok": true, "plan_id": fakePlan, "matched": f.matched, "replay": f.matched - f.skipped, "skip": f.skipped,
 		"reasons": map[string]int{"task_finished": f.skipped}, "destinations": map[string]int{"tasks": f.matched - f.skipped},
@@ -237,10 +270,10 @@ func (f *fakeAdmin) work(r *http.Request, req adminRequest) any {
 	if f.job == nil || req.PlanID != f.job.JobID {
 		return refused("plan_expired")
 	}
-	if f.job.ended() && f.job.Status != jobStopped {
+	if f.job.Status.Ended() && f.job.Status != adminapi.JobStopped {
 		return refused("plan_used")
 	}
-	f.job.Status = jobRunning
+	f.job.Status = adminapi.JobRunning
 	back := make(chan any, 1)
 	f.calls = append(f.calls, back)
 	f.mu.Unlock()
@@ -264,7 +297,7 @@ func (f *fakeAdmin) comeBack(out any) {
 // advance is what happens between two looks. mu must be held.
 func (f *fakeAdmin) advance() {
 	j := f.job
-	if j.Status == jobRunning || j.Status == jobStopping {
+	if j.Status == adminapi.JobRunning || j.Status == adminapi.JobStopping {
 		f.looks++
 		if f.looked != nil {
 			f.looked(f.looks)
@@ -275,37 +308,31 @@ func (f *fakeAdmin) advance() {
 		if j.Outcomes.Pending -= f.endStep; j.Outcomes.Pending <= 0 {
 			j.Outcomes = &f.ends
 		}
-	case j.Status == jobStopped:
+	case j.Status == adminapi.JobStopped:
 		f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": j.Status, "done": false})
-	case j.Status != jobRunning:
+	case j.Status != adminapi.JobRunning:
 	case len(f.stalls) > 0 && j.Replayed >= f.stalls[0]:
 		f.stalls = f.stalls[1:]
-		j.Status = jobStalled
+		j.Status = adminapi.JobStalled
 		f.comeBack(noAnswer{functionError: "Unhandled", body: `{"errorType":"Sandbox.Timedout","errorMessage":"timed out"}`})
 	case f.canaryDies:
-		j.Status, j.Replayed, j.Canary, j.Resume = jobCanaryFailed, 5, &canary{Size: 5, Succeeded: 3, Failed: 2}, "dlq.replay"
+		j.Status, j.Replayed, j.Canary = adminapi.JobCanaryFailed, 5, &adminapi.Canary{Size: 5, Succeeded: 3, Failed: 2}
 		f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": j.Status, "done": true})
 	case j.Replayed+f.step < f.matched-f.skipped-f.unsent:
 		j.Replayed += f.step
 		if f.hop {
-			f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": jobRunning, "replayed": j.Replayed, "done": false})
+			f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": adminapi.JobRunning, "replayed": j.Replayed, "done": false})
 		}
 		if f.lose {
 			f.comeBack(nil)
 		}
 	default:
-		j.Status, j.Failed, j.Note = jobDone, f.unsent, "one note"
+		j.Status, j.Failed, j.Note = adminapi.JobDone, f.unsent, "one note"
 		j.Replayed = f.matched - f.skipped - f.unsent
-		j.Reasons, j.AtLeastOnce = map[string]int{"refused": f.unsent}, 1
-		j.Outcomes = &endings{Pending: j.Replayed}
+		j.Reasons, j.AtLeastOnce = map[adminapi.Reason]int{"refused": f.unsent}, 1
+		j.Outcomes = &adminapi.Outcomes{Pending: j.Replayed}
 		f.comeBack(fields{"ok": true, "job_id": j.JobID, "status": j.Status, "done": true})
 	}
-}
-
-// fail ends the job. mu must be held.
-func (f *fakeAdmin) fail() {
-	f.job.Status = jobFailed
-	f.comeBack(fields{"ok": true, "done": true})
 }
 
 // sent lists the requests of the commands, "dlq.replay dry", in their order;

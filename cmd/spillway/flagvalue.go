@@ -63,3 +63,12 @@ func complete(cmd *cobra.Command, flag string, values ...string) {
 		panic(err) // a flag that the command does not have: a slip in this program
 	}
 }
+
+// words are constants as texts, for flags and completion.
+func words[S ~string](list []S) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = string(s)
+	}
+	return out
+}

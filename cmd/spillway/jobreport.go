@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // writeRaw writes an answer as it came, indented.
@@ -39,7 +41,7 @@ func (r *jobRun) finish(ctx context.Context, follow bool) error {
 		if werr := r.reportJob(); werr != nil {
 			return werr
 		}
-		if followed = follow && r.job.Status == jobDone && r.job.Replayed > 0; followed {
+		if followed = follow && r.job.Status == adminapi.JobDone && r.job.Replayed > 0; followed {
 			if err = r.follow(ctx); err != nil {
 				r.leave(ctx)
 			}
@@ -74,16 +76,16 @@ func (r *jobRun) reportJob() error {
 	}
 	j, p := r.job, &printer{w: r.op.out}
 	took := shortDuration(time.Since(r.view.began))
-	if j.Status == jobDone {
-		p.printf("%s in %s: %s\n", quantity(j.handled(), "message"), took, j.tally())
+	if j.Status == adminapi.JobDone {
+		p.printf("%s in %s: %s\n", quantity(j.Handled(), "message"), took, counted(j))
 	} else {
-		p.printf("ended after %s in %s: %s\n", r.reach(), took, j.tally())
+		p.printf("ended after %s in %s: %s\n", r.reach(), took, counted(j))
 	}
 	p.table(0, []column{{right: true}, {}}, indent(ranked(j.Reasons)))
 	if j.AtLeastOnce > 0 {
 		p.printf("%s had no task in the table: such may arrive twice\n", quantity(j.AtLeastOnce, "message"))
 	}
-	if c := j.Canary; c != nil && j.Status == jobCanaryFailed {
+	if c := j.Canary; c != nil && j.Status == adminapi.JobCanaryFailed {
 		p.printf("canary: of %s, %d succeeded and %d failed; the rest was not sent\n", quantity(c.Size, "task"), c.Succeeded, c.Failed)
 	}
 	if j.Note != "" {
@@ -107,12 +109,12 @@ func (r *jobRun) reportOutcomes() error {
 	}
 	p := &printer{w: r.op.out}
 	p.printf("the tasks:\n")
-	p.table(0, []column{{right: true}, {}}, indent(r.job.Outcomes.rows()))
+	p.table(0, []column{{right: true}, {}}, indent(outcomeRows(r.job.Outcomes)))
 	return p.err
 }
 
-// rows are the counts that are not zero.
-func (o *endings) rows() [][]string {
+// outcomeRows are the counts that are not zero.
+func outcomeRows(o *adminapi.Outcomes) [][]string {
 	var rows [][]string
 	add := func(n int, what string) {
 		if n > 0 {
@@ -135,18 +137,16 @@ func (o *endings) rows() [][]string {
 func (r *jobRun) verdict(followed bool) error {
 	j := r.job
 	switch {
-	case j.Status == jobCanaryFailed:
+	case j.Status == adminapi.JobCanaryFailed:
 		return &exitError{exitNotSucceed, fmt.Sprintf("the canary failed: `%s` shows what with%s", r.op.commandLine("dlq", "groups"), r.hint())}
-	case j.Status == jobStopped:
+	case j.Status == adminapi.JobStopped:
 		return &exitError{exitFailed, "the job was stopped" + r.hint()}
-	case j.Status == jobFailed:
-		return &exitError{exitFailed, fmt.Sprintf("the job failed. See why with\n  %s%s", r.op.commandLine("dlq", "jobs", r.id), r.hint())}
 	case j.Failed > 0:
 		return &exitError{exitFailed, fmt.Sprintf("%s could not be sent, and stayed where they were. See which with\n  %s",
 			quantity(j.Failed, "message"), r.op.commandLine("dlq", "jobs", r.id, "--max", "1000"))}
-	case followed && j.Outcomes != nil && j.Outcomes.again() > 0:
+	case followed && j.Outcomes != nil && j.Outcomes.Unsuccessful() > 0:
 		return &exitError{exitNotSucceed, fmt.Sprintf("%s did not succeed. See which with\n  %s",
-			quantity(j.Outcomes.again(), "task"), r.op.commandLine("dlq", "jobs", r.id, "--max", "1000"))}
+			quantity(j.Outcomes.Unsuccessful(), "task"), r.op.commandLine("dlq", "jobs", r.id, "--max", "1000"))}
 	default:
 		return nil
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 const (
@@ -31,19 +33,19 @@ const (
 // the next; what is lost here is found again by its id.
 type jobRun struct {
 	op     *operator
-	start  adminRequest // begins the job
-	again  adminRequest // goes on with it, when it has stalled
-	what   string       // "replaying"
-	resume string       // the command line that goes on with it
+	start  jobCall // begins the job
+	again  jobCall // goes on with it when it has stalled; nil if that would be another job
+	what   string  // "replaying"
+	resume string  // the command line that goes on with it
 	view   *jobView
 
-	planned int             // messages that it is about, 0 if not known
-	isOurs  func(*job) bool // finds a job whose id its starting call answers late
+	planned int                      // messages that it is about, 0 if not known
+	isOurs  func(*adminapi.Job) bool // finds a job whose id its starting call answers late
 
 	id     string          // known from the start if there is a plan
-	job    *job            // as last seen
+	job    *adminapi.Job   // as last seen
 	raw    json.RawMessage // the answer that said so
-	answer *outcome        // of the last call that came back
+	answer *adminapi.Job   // as the last call that came back left it
 
 	calling  bool      // a call is open
 	overdue  int       // looks at which its job was not running
@@ -53,9 +55,31 @@ type jobRun struct {
 	blind    time.Time // since when looks fail; zero if they do not
 }
 
+// jobCall is a call that begins a job or goes on with it. It answers what is
+// known of the job when the call ends.
+type jobCall func(context.Context) (*adminapi.Job, json.RawMessage, error)
+
+// jobAnswer is an answer that says how far a job came.
+type jobAnswer[A any] interface {
+	*A
+	Job() adminapi.Job
+}
+
+// jobCallOf is the call of a command with such an answer.
+func jobCallOf[Q, A any, P changes[Q], J jobAnswer[A]](o *operator, command adminapi.Command[Q, A], q Q) jobCall {
+	return func(ctx context.Context) (*adminapi.Job, json.RawMessage, error) {
+		answer, raw, err := change[Q, A, P](ctx, o, command, q)
+		if err != nil {
+			return nil, raw, err
+		}
+		j := J(answer).Job()
+		return &j, raw, nil
+	}
+}
+
 // answered is a call that has come to its end.
 type answered struct {
-	out *outcome
+	job *adminapi.Job
 	raw json.RawMessage
 	err error
 }
@@ -68,12 +92,12 @@ func (r *jobRun) play(ctx context.Context) error {
 	defer open.Wait()
 	defer cancel()
 	answers := make(chan answered, 1)
-	call := func(req adminRequest) {
+	call := func(begin jobCall) {
 		r.calling, r.overdue = true, 0
 		open.Go(func() {
-			out, raw, err := change[outcome](calls, r.op, req)
+			j, raw, err := begin(calls)
 			select {
-			case answers <- answered{out, raw, err}:
+			case answers <- answered{j, raw, err}:
 			case <-calls.Done():
 			}
 		})
@@ -103,18 +127,18 @@ func (r *jobRun) play(ctx context.Context) error {
 		if r.job == nil {
 			continue
 		}
-		if r.blind.IsZero() && r.job.Status != jobPlanned && !r.job.ended() {
+		if r.blind.IsZero() && r.job.Status != adminapi.JobPlanned && !r.job.Status.Ended() {
 			r.view.update(r.frame())
 		}
 		if r.calling && !r.lost() {
 			continue
 		}
 		switch {
-		case r.job.ended():
+		case r.job.Status.Ended():
 			r.view.end(r.frame())
 			return nil
-		case r.job.Status == jobStalled || r.job.Status == jobPlanned:
-			if r.again.Command == "" || !r.mayGoOn() {
+		case r.job.Status == adminapi.JobStalled || r.job.Status == adminapi.JobPlanned:
+			if r.again == nil || !r.mayGoOn() {
 				r.view.end(r.frame())
 				return &exitError{exitFailed, fmt.Sprintf("the job %s has stalled after %s: see the admin function's log%s", r.id, r.reach(), r.hint())}
 			}
@@ -131,7 +155,7 @@ func (r *jobRun) play(ctx context.Context) error {
 // lost reports whether the open call's answer got lost on the way: its job is
 // not at work any more, and still it does not come back.
 func (r *jobRun) lost() bool {
-	if r.job.ended() || r.job.Status == jobStalled {
+	if r.job.Status.Ended() || r.job.Status == adminapi.JobStalled {
 		r.overdue++
 	} else {
 		r.overdue = 0
@@ -142,7 +166,7 @@ func (r *jobRun) lost() bool {
 
 // mayGoOn reports whether a job that has stalled is worth another call.
 func (r *jobRun) mayGoOn() bool {
-	if n := r.job.handled(); n > r.reached {
+	if n := r.job.Handled(); n > r.reached {
 		r.reached, r.stalls = n, 0
 	}
 	return r.stalls < maxStalls
@@ -151,22 +175,22 @@ func (r *jobRun) mayGoOn() bool {
 // take looks at what a call brought. Only what leaves no job behind is an error.
 func (r *jobRun) take(got answered) error {
 	if got.err == nil {
-		r.answer = got.out
+		r.answer = got.job
 		if r.id == "" {
-			r.id = got.out.JobID
+			r.id = got.job.JobID
 		}
-		if r.id == "" || r.job == nil {
-			r.job, r.raw = got.out.asJob(r.id), got.raw
+		if r.job == nil {
+			r.job, r.raw = got.job, got.raw
 		}
 		return nil
 	}
 	goingOn := r.stalls > 0
 	if e, ok := errors.AsType[*refusal](got.err); ok {
 		// The job that we called for may have gone on by itself meanwhile.
-		if goingOn && (e.Code == "job_running" || e.Code == "plan_used") {
+		if goingOn && (e.Code == adminapi.CodeJobRunning || e.Code == adminapi.CodePlanUsed) {
 			return nil
 		}
-		if e.Code != "unavailable" || r.again.Command == "" {
+		if e.Code != adminapi.CodeUnavailable || r.again == nil {
 			r.raw = got.raw
 			return got.err
 		}
@@ -179,22 +203,6 @@ func (r *jobRun) take(got answered) error {
 	return got.err
 }
 
-// asJob is as much of a job as its starting call answers.
-func (out *outcome) asJob(id string) *job {
-	status := out.Status
-	switch {
-	case status != "":
-	case out.Done:
-		status = jobDone
-	default:
-		status = jobRunning
-	}
-	return &job{
-		JobID: id, Status: status, Replayed: out.Replayed, Skipped: out.Skipped, Dropped: out.Dropped, Failed: out.Failed, Note: out.Note,
-		Quarantined: out.Quarantined, Restored: out.Restored, AtLeastOnce: out.AtLeastOnce, Reasons: out.Reasons, Canary: out.Canary,
-	}
-}
-
 // look reads the job. Not seeing it for a while is no error.
 func (r *jobRun) look(ctx context.Context) error {
 	if r.id == "" {
@@ -203,17 +211,14 @@ func (r *jobRun) look(ctx context.Context) error {
 	}
 	looking, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	found, raw, err := ask[jobAnswer](looking, r.op, adminRequest{Command: "dlq.jobs", JobID: r.id})
-	if err == nil && found.Job == nil {
-		err = &callError{msg: "dlq.jobs answered no job"}
-	}
+	found, raw, err := r.op.findJob(looking, r.id, 0)
 	if err != nil {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case !r.calling && r.answer != nil && r.answer.Done && (r.job == nil || !r.job.ended()):
+		case !r.calling && r.answer != nil && r.answer.Done && (r.job == nil || !r.job.Status.Ended()):
 			// The call's own answer says how it ended.
-			r.job = r.answer.asJob(r.id)
+			r.job = r.answer
 		}
 		switch {
 		case r.blind.IsZero():
@@ -224,7 +229,7 @@ func (r *jobRun) look(ctx context.Context) error {
 		return nil
 	}
 	r.blind = time.Time{}
-	r.job, r.raw = found.Job, raw
+	r.job, r.raw = found, raw
 	return nil
 }
 
@@ -233,12 +238,12 @@ func (r *jobRun) find(ctx context.Context) {
 	if r.isOurs == nil {
 		return
 	}
-	list, _, err := ask[jobList](ctx, r.op, adminRequest{Command: "dlq.jobs"})
+	list, _, err := ask(ctx, r.op, adminapi.DLQJobs, adminapi.DLQJobsRequest{})
 	if err != nil {
 		return // the call that is open tells as well
 	}
 	for i := range list.Jobs {
-		if j := &list.Jobs[i]; j.Status == jobRunning && r.isOurs(j) {
+		if j := &list.Jobs[i]; j.Status == adminapi.JobRunning && r.isOurs(j) {
 			r.id, r.job = j.JobID, j
 			return
 		}
@@ -248,7 +253,7 @@ func (r *jobRun) find(ctx context.Context) {
 // total is how many messages the job is about, 0 if that is not known.
 func (r *jobRun) total() int {
 	if n := max(r.planned, r.job.Planned); n > 0 {
-		return max(n, r.job.handled())
+		return max(n, r.job.Handled())
 	}
 	return 0
 }
@@ -256,26 +261,26 @@ func (r *jobRun) total() int {
 // reach is how far the job is, "30 of 100 messages".
 func (r *jobRun) reach() string {
 	if total := r.total(); total > 0 {
-		return fmt.Sprintf("%d of %s", r.job.handled(), quantity(total, "message"))
+		return fmt.Sprintf("%d of %s", r.job.Handled(), quantity(total, "message"))
 	}
-	return quantity(r.job.handled(), "message")
+	return quantity(r.job.Handled(), "message")
 }
 
 func (r *jobRun) frame() frame {
 	j := r.job
-	detail := j.tally()
+	detail := counted(j)
 	if c := j.Canary; c != nil && c.Pending > 0 {
 		detail += fmt.Sprintf("; canary: %d of %d succeeded, waiting for %d", c.Succeeded, c.Size, c.Pending)
 	}
-	if j.Status == jobStopping {
+	if j.Status == adminapi.JobStopping {
 		detail += "; stopping"
 	}
-	return frame{what: r.what, done: j.handled(), total: r.total(), detail: detail}
+	return frame{what: r.what, done: j.Handled(), total: r.total(), detail: detail}
 }
 
 // hint is how to go on with the job.
 func (r *jobRun) hint() string {
-	if r.resume == "" || (r.job != nil && r.job.Status != jobPlanned && !r.job.resumable()) {
+	if r.resume == "" || (r.job != nil && r.job.Status != adminapi.JobPlanned && !resumable(r.job)) {
 		return ""
 	}
 	return ". Go on with\n  " + r.resume
@@ -297,20 +302,20 @@ func (r *jobRun) interrupt(ctx context.Context, answers <-chan answered) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPolls*r.op.pace.poll)
 	defer cancel()
-	if r.job == nil || !r.job.ended() {
+	if r.job == nil || !r.job.Status.Ended() {
 		notes.printf("%s\n", how)
-		if _, _, err := change[outcome](ctx, r.op, adminRequest{Command: "dlq.stop", JobID: r.id}); err != nil {
+		if _, _, err := change(ctx, r.op, adminapi.DLQStop, adminapi.JobRequest{JobID: r.id}); err != nil {
 			notes.printf("%v\n", err)
 		}
 		r.settle(ctx, answers)
 	}
 	switch j := r.job; {
-	case j == nil || j.Status == jobPlanned:
+	case j == nil || j.Status == adminapi.JobPlanned:
 		notes.printf("nothing was changed%s\n", r.hint())
-	case j.Status == jobRunning || j.Status == jobStopping:
-		notes.printf("the job %s has not stopped yet, after %s (%s). Stop it with\n  %s\n", r.id, r.reach(), j.tally(), r.op.commandLine("dlq", "stop", r.id))
+	case j.Status == adminapi.JobRunning || j.Status == adminapi.JobStopping:
+		notes.printf("the job %s has not stopped yet, after %s (%s). Stop it with\n  %s\n", r.id, r.reach(), counted(j), r.op.commandLine("dlq", "stop", r.id))
 	default:
-		notes.printf("%s after %s: %s%s\n", clean(j.Status), r.reach(), j.tally(), r.hint())
+		notes.printf("%s after %s: %s%s\n", clean(string(j.Status)), r.reach(), counted(j), r.hint())
 	}
 }
 
@@ -319,9 +324,9 @@ func (r *jobRun) settle(ctx context.Context, answers <-chan answered) {
 	tick := time.NewTicker(r.op.pace.poll)
 	defer tick.Stop()
 	for {
-		if found, raw, err := ask[jobAnswer](ctx, r.op, adminRequest{Command: "dlq.jobs", JobID: r.id}); err == nil && found.Job != nil {
-			r.job, r.raw = found.Job, raw
-			if s := r.job.Status; s != jobRunning && s != jobStopping && (s != jobPlanned || !r.calling) {
+		if found, raw, err := r.op.findJob(ctx, r.id, 0); err == nil {
+			r.job, r.raw = found, raw
+			if s := r.job.Status; s != adminapi.JobRunning && s != adminapi.JobStopping && (s != adminapi.JobPlanned || !r.calling) {
 				return
 			}
 		}
@@ -342,7 +347,7 @@ func (r *jobRun) follow(ctx context.Context) error {
 		if err := r.look(ctx); err != nil {
 			return err
 		}
-		o := cmp.Or(r.job.Outcomes, &endings{})
+		o := cmp.Or(r.job.Outcomes, &adminapi.Outcomes{})
 		if r.blind.IsZero() {
 			if o.Pending == 0 {
 				r.view.end(followFrame(o))
@@ -362,10 +367,10 @@ func (r *jobRun) follow(ctx context.Context) error {
 	}
 }
 
-func followFrame(o *endings) frame {
+func followFrame(o *adminapi.Outcomes) frame {
 	detail := fmt.Sprintf("%d succeeded", o.Succeeded)
-	if n := o.again(); n > 0 {
+	if n := o.Unsuccessful(); n > 0 {
 		detail += fmt.Sprintf(", %d did not", n)
 	}
-	return frame{what: "following", done: o.ended(), total: o.ended() + o.Pending, detail: detail}
+	return frame{what: "following", done: o.Ended(), total: o.Ended() + o.Pending, detail: detail}
 }

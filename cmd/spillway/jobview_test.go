@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -72,18 +71,5 @@ func TestJobViewOfNothing(t *testing.T) {
 	v.update(frame{what: "replaying"}) // neither room nor a total
 	if n := len(strings.Split(out.String(), "\n")); n != 3 {
 		t.Errorf("%q", out.String())
-	}
-}
-
-func TestCanary(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]canary{"5": {Size: 5}, `{"size":5,"succeeded":1,"failed":2,"pending":2}`: {5, 1, 2, 2}, "null": {}} {
-		var got canary
-		if err := json.Unmarshal([]byte(text), &got); err != nil || got != want {
-			t.Errorf("%s: %+v, %v", text, got, err)
-		}
-	}
-	if err := json.Unmarshal([]byte(`"five"`), new(canary)); err == nil {
-		t.Error("a text is no canary")
 	}
 }

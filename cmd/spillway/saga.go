@@ -4,9 +4,10 @@ import (
 	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func (o *operator) sagaCommand() *cobra.Command {
@@ -21,58 +22,26 @@ failures queue until somebody resumes it, skips it, or says that it is done.
 Exit codes: 0 done, 1 failed or refused, 2 used wrongly, or nobody there to say
 yes, 130 interrupted.`,
 		o.sagaListCommand(), o.sagaShowCommand(),
-		o.sagaHandleCommand("resume", "Run a parked compensation again",
+		o.sagaHandleCommand(adminapi.SagaResume, "resume", "Run a parked compensation again",
 			`Run a parked compensation again, and take it off the queue when it succeeds. It
 stays where it is when it fails again. Running one that was done changes nothing.`),
-		o.sagaHandleCommand("skip", "Leave what a parked compensation was to undo",
+		o.sagaHandleCommand(adminapi.SagaSkip, "skip", "Leave what a parked compensation was to undo",
 			`Leave what a parked compensation was to undo as it is, and take it off the queue.
 The reason goes into the audit trail (spillway dlq jobs).`),
-		o.sagaHandleCommand("done", "Record that somebody has undone it",
+		o.sagaHandleCommand(adminapi.SagaDone, "done", "Record that somebody has undone it",
 			`Record that somebody has done by hand what a parked compensation was to do, and
 take it off the queue. The reason goes into the audit trail (spillway dlq jobs).`))
 }
 
-// sagaExecution is an execution as saga.list has it.
-type sagaExecution struct {
-	Execution string    `json:"execution"`
-	TaskID    string    `json:"task_id"`
-	Status    string    `json:"status"`
-	StartedAt time.Time `json:"started_at"`
-	StoppedAt time.Time `json:"stopped_at"`
-}
-
-// parkedStep is a compensation that waits for a person.
-type parkedStep struct {
-	Execution string       `json:"execution"`
-	Step      string       `json:"step"`
-	Error     messageError `json:"error"`
-	Completed []string     `json:"completed"`
-	ParkedAt  time.Time    `json:"parked_at"`
-}
-
-type messageError struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
-// parkedList is what lies in the saga failures queue.
-type parkedList struct {
-	Parked  []parkedStep `json:"parked"`
-	Foreign int          `json:"foreign"`
-	Note    string       `json:"note"`
-}
-
 var errNoExecution = usagef("the execution is empty: `saga ls` shows which there are")
-
-// sagaStatuses are those that Step Functions knows.
-var sagaStatuses = []string{"running", "succeeded", "failed", "timed_out", "aborted"}
 
 func (o *operator) sagaListCommand() *cobra.Command {
 	var (
 		limit  int
 		cursor string
 	)
-	status := newChoice("", sagaStatuses...)
+	statuses := words(adminapi.SagaStatuses)
+	status := newChoice("", statuses...)
 	cmd := &cobra.Command{
 		Use:               "ls",
 		Aliases:           []string{"list"},
@@ -85,18 +54,14 @@ func (o *operator) sagaListCommand() *cobra.Command {
 	fl.Var(&status, "status", "only executions in this state")
 	fl.StringVar(&cursor, "cursor", "", "go on after this page")
 	complete(cmd, "max")
-	complete(cmd, "status", sagaStatuses...)
+	complete(cmd, "status", statuses...)
 	complete(cmd, "cursor")
 	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
 		if limit < 1 || limit > 100 {
 			return usagef("--max must be 1 to 100")
 		}
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
-			out, raw, err := ask[struct {
-				Executions []sagaExecution `json:"executions"`
-				Cursor     string          `json:"cursor"`
-				parkedList
-			}](ctx, o, adminRequest{Command: "saga.list", Max: limit, Status: status.value, Cursor: cursor})
+			out, raw, err := ask(ctx, o, adminapi.SagaList, adminapi.SagaListRequest{Max: limit, Status: adminapi.SagaStatus(status.value), Cursor: cursor})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
@@ -108,7 +73,7 @@ func (o *operator) sagaListCommand() *cobra.Command {
 				}
 				more = o.commandLine(words...)
 			}
-			return o.showSagas(out.Executions, more, &out.parkedList)
+			return o.showSagas(out.Executions, more, &out.Parked)
 		})(ctx, args)
 	})
 	return cmd
@@ -116,16 +81,16 @@ func (o *operator) sagaListCommand() *cobra.Command {
 
 // showSagas lists executions; more is the command line for the next page, if
 // there is one.
-func (o *operator) showSagas(executions []sagaExecution, more string, parked *parkedList) error {
+func (o *operator) showSagas(executions []adminapi.SagaExecution, more string, parked *adminapi.Parked) error {
 	p, notes := &printer{w: o.out}, &printer{w: o.errw}
 	width, _ := o.screen(o.out)
 	rows := make([][]string, len(executions))
 	for i, e := range executions {
 		took := ""
 		if !e.StoppedAt.IsZero() {
-			took = shortDuration(e.StoppedAt.Sub(e.StartedAt))
+			took = shortDuration(e.StoppedAt.Sub(e.StartedAt.Time))
 		}
-		rows[i] = []string{clean(e.Execution), clean(e.Status), since(e.StartedAt), took}
+		rows[i] = []string{clean(e.Execution), clean(string(e.Status)), since(e.StartedAt.Time), took}
 	}
 	if len(rows) > 0 {
 		p.table(width, []column{{title: "EXECUTION"}, {title: "STATUS"}, {title: "AGE", right: true}, {title: "TOOK", right: true}}, rows)
@@ -146,7 +111,7 @@ func (o *operator) showSagas(executions []sagaExecution, more string, parked *pa
 }
 
 // showParkedNotes says what a list of what is parked leaves out.
-func (o *operator) showParkedNotes(parked *parkedList) error {
+func (o *operator) showParkedNotes(parked *adminapi.Parked) error {
 	notes := &printer{w: o.errw}
 	if parked.Foreign > 0 {
 		notes.printf("messages in the queue that are no parked steps: %d, see %s\n", parked.Foreign, o.commandLine("dlq", "ls", "--queue", "saga"))
@@ -158,13 +123,13 @@ func (o *operator) showParkedNotes(parked *parkedList) error {
 }
 
 // showParked lists what waits for a person, with how to go on.
-func (o *operator) showParked(p *printer, width int, list *parkedList) {
+func (o *operator) showParked(p *printer, width int, list *adminapi.Parked) {
 	if len(list.Parked) == 0 {
 		return
 	}
 	rows := make([][]string, len(list.Parked))
 	for i, s := range list.Parked {
-		rows[i] = []string{clean(s.Execution), clean(s.Step), since(s.ParkedAt), why(s.Error.Code, s.Error.Message, "")}
+		rows[i] = []string{clean(s.Execution), clean(s.Step), since(s.ParkedAt.Time), why(s.Error.Code, s.Error.Message, "")}
 	}
 	p.printf("\nparked\n")
 	p.table(width, []column{{title: "EXECUTION"}, {title: "STEP"}, {title: "AGE", right: true}, {title: "ERROR"}}, rows)
@@ -178,7 +143,7 @@ func (o *operator) showParked(p *printer, width int, list *parkedList) {
 
 // sagaHandleCommand is one of those that take a parked compensation off the
 // queue.
-func (o *operator) sagaHandleCommand(verb, short, long string) *cobra.Command {
+func (o *operator) sagaHandleCommand(command adminapi.Command[adminapi.SagaStepRequest, adminapi.SagaHandled], verb, short, long string) *cobra.Command {
 	var (
 		reason string
 		yes    bool
@@ -220,17 +185,12 @@ func (o *operator) sagaHandleCommand(verb, short, long string) *cobra.Command {
 					return err
 				}
 			}
-			out, raw, err := change[struct {
-				Execution string `json:"execution"`
-				Step      string `json:"step"`
-				Outcome   string `json:"outcome"`
-				JobID     string `json:"job_id"`
-			}](ctx, o, adminRequest{Command: "saga." + verb, Execution: args[0], Step: args[1], Reason: reason})
+			out, raw, err := change(ctx, o, command, adminapi.SagaStepRequest{Execution: args[0], Step: args[1], Reason: reason})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
 			p := &printer{w: o.out}
-			p.printf("%s of %s: %s (job %s)\n", clean(out.Step), clean(out.Execution), clean(out.Outcome), clean(out.JobID))
+			p.printf("%s of %s: %s (job %s)\n", clean(out.Step), clean(out.Execution), clean(string(out.Outcome)), clean(out.JobID))
 			return p.err
 		})(ctx, args)
 	})

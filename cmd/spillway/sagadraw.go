@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // strokes are the characters of a drawing, each one wide.
@@ -43,22 +45,22 @@ func (a *app) pen(width int, screen bool) pen {
 }
 
 // drawSaga draws an execution from top to bottom.
-func drawSaga(p *printer, d *sagaDetail, all bool, with pen) {
-	head := clean(d.Execution) + "  " + clean(d.Status)
+func drawSaga(p *printer, d *adminapi.SagaShowAnswer, all bool, with pen) {
+	head := clean(d.Execution) + "  " + clean(string(d.Status))
 	if d.Error != "" {
 		head += ", " + why(d.Error, d.Cause, "")
 	}
 	p.printf("%s\n", head)
 	if !d.StartedAt.IsZero() {
-		p.printf("began %s ago", since(d.StartedAt))
+		p.printf("began %s ago", since(d.StartedAt.Time))
 		if !d.StoppedAt.IsZero() {
-			p.printf(", took %s", shortDuration(d.StoppedAt.Sub(d.StartedAt)))
+			p.printf(", took %s", shortDuration(d.StoppedAt.Sub(d.StartedAt.Time)))
 		}
 		p.printf("\n")
 	}
 	var steps []drawnStep
 	longest := 0
-	for _, s := range d.retrace() {
+	for _, s := range (sagaPath{d}).retrace() {
 		if all || s.shown() {
 			steps = append(steps, s)
 			longest = max(longest, utf8.RuneCountInString(clean(s.State)))
@@ -84,7 +86,7 @@ func (w *pen) step(p *printer, s *drawnStep, longest int) {
 	if w.colors && color != "" {
 		mark = color + mark + reset
 	}
-	text := fmt.Sprintf("%-*s  %6s", longest, clean(s.State), shortDuration(s.took()))
+	text := fmt.Sprintf("%-*s  %6s", longest, clean(s.State), shortDuration(stepTook(&s.SagaStep)))
 	if s.Attempts > 1 {
 		text += fmt.Sprintf("  %d attempts", s.Attempts)
 	}
@@ -95,7 +97,7 @@ func (w *pen) step(p *printer, s *drawnStep, longest int) {
 		text += "  parked, dealt with since"
 	case notParked:
 	}
-	if s.Error != "" && (s.Outcome == "failed" || s.Attempts > 1) {
+	if s.Error != "" && (s.Outcome == adminapi.StepFailed || s.Attempts > 1) {
 		text += "  " + why(s.Error, s.Cause, "")
 	}
 	room := 0
@@ -114,11 +116,11 @@ func (w *pen) mark(s *drawnStep) (mark, color string) {
 		return w.failed, red
 	case s.parked != notParked:
 		return w.parked, red
-	case s.Outcome == "failed":
+	case s.Outcome == adminapi.StepFailed:
 		return w.failed, red
-	case s.Outcome == "running":
+	case s.Outcome == adminapi.StepRunning:
 		return w.running, ""
-	case s.Outcome == "ended" && s.role != stepEnd:
+	case s.Outcome == adminapi.StepEnded && s.role != stepEnd:
 		return w.ended, red
 	case s.role == stepBack:
 		return w.undone, yellow

@@ -4,25 +4,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
-// sagaStep is a state that an execution has entered.
-type sagaStep struct {
-	State     string    `json:"state"`
-	Type      string    `json:"type"`
-	Outcome   string    `json:"outcome"`
-	Undoes    string    `json:"undoes"` // the step that a compensation is for
-	Error     string    `json:"error"`
-	Cause     string    `json:"cause"`
-	Attempts  int       `json:"attempts"`
-	EnteredAt time.Time `json:"entered_at"`
-	TookMS    int64     `json:"took_ms"`
-}
-
-// took is how long the step has taken, so far if it still runs.
-func (s *sagaStep) took() time.Duration {
-	if s.Outcome == "running" && !s.EnteredAt.IsZero() {
-		return time.Since(s.EnteredAt)
+// stepTook is how long a step has taken, so far if it still runs.
+func stepTook(s *adminapi.SagaStep) time.Duration {
+	if s.Outcome == adminapi.StepRunning && !s.EnteredAt.IsZero() {
+		return time.Since(s.EnteredAt.Time)
 	}
 	return time.Duration(s.TookMS) * time.Millisecond
 }
@@ -48,16 +37,19 @@ const (
 
 // drawnStep is a step with its part in the saga.
 type drawnStep struct {
-	sagaStep
+	adminapi.SagaStep
 	role   sagaRole
 	parked sagaParked
 }
 
+// sagaPath is an execution whose path is to be drawn.
+type sagaPath struct{ *adminapi.SagaShowAnswer }
+
 // retrace finds out what the steps of a path were for.
-func (d *sagaDetail) retrace() []drawnStep {
+func (d sagaPath) retrace() []drawnStep {
 	steps := make([]drawnStep, len(d.Path))
 	for i, s := range d.Path {
-		steps[i] = drawnStep{sagaStep: s, parked: d.parkedOf(s.State)}
+		steps[i] = drawnStep{SagaStep: s, parked: d.parkedOf(s.State)}
 		switch {
 		case s.Type == "Fail", s.Type == "Succeed":
 			steps[i].role = stepEnd
@@ -79,7 +71,7 @@ var ending = []string{"RecordSucceeded", "RecordFailed", "RecordCanceled", "Reco
 // books reports whether a state only writes down what another does: before a
 // step, in the end, or when it is parked. A step may be called Record… or Park…
 // too; then it has such a state of its own before it, or none that it parks.
-func (d *sagaDetail) books(state string) bool {
+func (d sagaPath) books(state string) bool {
 	if slices.Contains(ending, state) {
 		return true
 	}
@@ -90,18 +82,18 @@ func (d *sagaDetail) books(state string) bool {
 	return parks && d.entered(of)
 }
 
-func (d *sagaDetail) entered(state string) bool {
-	return slices.ContainsFunc(d.Path, func(s sagaStep) bool { return s.State == state })
+func (d sagaPath) entered(state string) bool {
+	return slices.ContainsFunc(d.Path, func(s adminapi.SagaStep) bool { return s.State == state })
 }
 
 // parkedOf reports whether this execution has parked a step, and whether it
 // still waits. Of a queue that could not be looked through it is not said that
 // something has left it.
-func (d *sagaDetail) parkedOf(state string) sagaParked {
-	if !slices.ContainsFunc(d.Path, func(s sagaStep) bool { return s.State == "Park"+state && s.Outcome == "ok" }) {
+func (d sagaPath) parkedOf(state string) sagaParked {
+	if !slices.ContainsFunc(d.Path, func(s adminapi.SagaStep) bool { return s.State == "Park"+state && s.Outcome == adminapi.StepOK }) {
 		return notParked
 	}
-	waits := slices.ContainsFunc(d.Parked, func(p parkedStep) bool { return p.Step == state })
+	waits := slices.ContainsFunc(d.Parked.Parked, func(p adminapi.ParkedStep) bool { return p.Step == state })
 	if waits || d.Note != "" {
 		return parked
 	}
@@ -111,5 +103,5 @@ func (d *sagaDetail) parkedOf(state string) sagaParked {
 // shown reports whether a step is worth a line. Books are when something is
 // wrong with them, since nothing else tells it.
 func (s *drawnStep) shown() bool {
-	return s.role != stepBooks || s.Outcome != "ok"
+	return s.role != stepBooks || s.Outcome != adminapi.StepOK
 }

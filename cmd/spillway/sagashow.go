@@ -4,17 +4,9 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-)
 
-// sagaDetail is an execution as saga.show has it.
-type sagaDetail struct {
-	sagaExecution
-	Error string     `json:"error"`
-	Cause string     `json:"cause"`
-	Path  []sagaStep `json:"path"`
-	Cut   bool       `json:"cut"`
-	parkedList
-}
+	"github.com/spillway-go/spillway/internal/adminapi"
+)
 
 func (o *operator) sagaShowCommand() *cobra.Command {
 	var all bool
@@ -40,7 +32,7 @@ Marks, and what stands for them where the locale has no UTF-8:
 			return errNoExecution
 		}
 		return o.withAdmin(func(ctx context.Context, args []string) error {
-			d, raw, err := ask[sagaDetail](ctx, o, adminRequest{Command: "saga.show", Execution: args[0]})
+			d, raw, err := ask(ctx, o, adminapi.SagaShow, adminapi.SagaShowRequest{Execution: args[0]})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
@@ -50,13 +42,13 @@ Marks, and what stands for them where the locale has no UTF-8:
 	return cmd
 }
 
-func (o *operator) showSaga(d *sagaDetail, all bool) error {
+func (o *operator) showSaga(d *adminapi.SagaShowAnswer, all bool) error {
 	width, screen := o.screen(o.out)
 	p := &printer{w: o.out}
 	drawSaga(p, d, all, o.pen(width, screen))
-	o.showParked(p, width, &d.parkedList)
+	o.showParked(p, width, &d.Parked)
 	if p.err != nil {
 		return p.err
 	}
-	return o.showParkedNotes(&d.parkedList)
+	return o.showParkedNotes(&d.Parked)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 func (o *operator) streamCommand() *cobra.Command {
@@ -39,7 +41,7 @@ func (o *operator) streamListCommand() *cobra.Command {
 			return usagef("--max must be 1 to 1000")
 		}
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
-			list, raw, err := ask[recordList](ctx, o, adminRequest{Command: "stream.list", Max: limit})
+			list, raw, err := ask(ctx, o, adminapi.StreamList, adminapi.StreamListRequest{Max: limit})
 			if err != nil || o.json() {
 				return o.answer(raw, err)
 			}
@@ -49,14 +51,14 @@ func (o *operator) streamListCommand() *cobra.Command {
 	return cmd
 }
 
-func (o *operator) showRecords(list *recordList) error {
+func (o *operator) showRecords(list *adminapi.StreamListAnswer) error {
 	p := &printer{w: o.out}
 	width, _ := o.screen(o.out)
 	if len(list.Ranges) > 0 {
 		rows := make([][]string, len(list.Ranges))
 		for i, r := range list.Ranges {
 			rows[i] = []string{
-				clean(r.State), since(r.ArrivedAt), left(r.KeepUntil), strconv.Itoa(r.Records), clean(r.Condition),
+				clean(string(r.State)), since(r.ArrivedAt.Time), left(r.KeepUntil.Time), strconv.Itoa(r.Records), clean(r.Condition),
 				clean(r.First), clean(r.Last), clean(r.ShardID),
 			}
 		}
@@ -75,12 +77,9 @@ func (o *operator) showRecords(list *recordList) error {
 	if len(list.Records) > 0 {
 		rows := make([][]string, len(list.Records))
 		for i, r := range list.Records {
-			text := ""
-			if r.Error != nil {
-				text = why(r.Error.Code, r.Error.Message, "")
-			}
 			rows[i] = []string{
-				clean(r.ID), clean(r.State), since(r.ArchivedAt), left(r.KeepUntil), strconv.Itoa(r.Attempts), clean(r.ArchivedBy), clean(r.Key), text,
+				clean(r.ID), clean(string(r.State)), since(r.ArchivedAt.Time), left(r.KeepUntil.Time), strconv.Itoa(r.Attempts),
+				clean(string(r.ArchivedBy)), clean(r.Key), why(r.Error.Code, r.Error.Message, ""),
 			}
 		}
 		if len(list.Ranges) > 0 {
@@ -103,9 +102,6 @@ func (o *operator) showRecords(list *recordList) error {
 	notes := &printer{w: o.errw}
 	if len(list.Ranges)+len(list.Records) == 0 {
 		notes.printf("no records\n")
-	}
-	if list.Note != "" {
-		notes.printf("%s\n", clean(list.Note))
 	}
 	return notes.err
 }
@@ -149,12 +145,12 @@ func (o *operator) streamReplayCommand() *cobra.Command {
 		case fl.Changed("id") && strings.Join(ids, "") == "":
 			return usagef("--id is empty, which would match everything: leave it out for that")
 		}
-		req := adminRequest{Command: "stream.replay", Max: limit, IDs: ids}
+		req := adminapi.StreamReplayRequest{Max: limit, IDs: ids}
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
 			if dryRun || !yes {
 				dry := req
 				dry.DryRun = true
-				out, raw, err := change[outcome](ctx, o, dry)
+				out, raw, err := change(ctx, o, adminapi.StreamReplay, dry)
 				if err != nil || (dryRun && o.json()) {
 					return o.answer(raw, err)
 				}
@@ -167,7 +163,7 @@ func (o *operator) streamReplayCommand() *cobra.Command {
 					p.printf(", and there are more")
 				}
 				p.printf("\n")
-				o.showRecordEnds(p, out.Records)
+				o.showRecordOutcomes(p, out.Records)
 				if dryRun || out.Matched == 0 {
 					return o.answer(raw, p.err)
 				}
@@ -184,20 +180,20 @@ func (o *operator) streamReplayCommand() *cobra.Command {
 
 // recordSum is what has come of all calls of a stream's replay.
 type recordSum struct {
-	OK       bool        `json:"ok"`
-	Matched  int         `json:"matched"`
-	Replayed int         `json:"replayed"`
-	Refused  int         `json:"refused"`
-	Failed   int         `json:"failed"`
-	Done     bool        `json:"done"`
-	Records  []recordEnd `json:"records"`
+	OK       bool                     `json:"ok"`
+	Matched  int                      `json:"matched"`
+	Replayed int                      `json:"replayed"`
+	Refused  int                      `json:"refused"`
+	Failed   int                      `json:"failed"`
+	Done     bool                     `json:"done"`
+	Records  []adminapi.RecordOutcome `json:"records"`
 
 	known map[string]int // where a record is in Records
 }
 
 // add counts what a call brought, and reports whether that was any progress.
 // Records that failed come up again in the next call.
-func (s *recordSum) add(out *outcome) (progress bool) {
+func (s *recordSum) add(out *adminapi.StreamReplayAnswer) (progress bool) {
 	for _, e := range out.Records {
 		i, known := s.known[e.ID]
 		switch {
@@ -205,7 +201,7 @@ func (s *recordSum) add(out *outcome) (progress bool) {
 			s.known[e.ID] = len(s.Records)
 			s.Records = append(s.Records, e)
 			progress = true
-		case s.Records[i].Outcome != "replayed" && s.Records[i].Outcome != e.Outcome:
+		case s.Records[i].Outcome != adminapi.StreamReplayed && s.Records[i].Outcome != e.Outcome:
 			s.Records[i] = e
 			progress = true
 		}
@@ -213,11 +209,11 @@ func (s *recordSum) add(out *outcome) (progress bool) {
 	s.Replayed, s.Refused, s.Failed = 0, 0, 0
 	for _, e := range s.Records {
 		switch e.Outcome {
-		case "replayed":
+		case adminapi.StreamReplayed:
 			s.Replayed++
-		case "refused":
+		case adminapi.StreamRefused:
 			s.Refused++
-		case "failed":
+		case adminapi.StreamFailed:
 			s.Failed++
 		}
 	}
@@ -226,15 +222,15 @@ func (s *recordSum) add(out *outcome) (progress bool) {
 }
 
 // replayRecords calls until all is done: one call takes what fits into it.
-func (o *operator) replayRecords(ctx context.Context, req adminRequest) error {
-	sum := recordSum{OK: true, Records: []recordEnd{}, known: map[string]int{}}
+func (o *operator) replayRecords(ctx context.Context, req adminapi.StreamReplayRequest) error {
+	sum := recordSum{OK: true, Records: []adminapi.RecordOutcome{}, known: map[string]int{}}
 	most, wanted := req.Max, req.IDs
 	var failed error
 	for !sum.Done && (most == 0 || len(sum.Records) < most) {
 		if most > 0 {
 			req.Max = most - len(sum.Records)
 		}
-		out, raw, err := change[outcome](ctx, o, req)
+		out, raw, err := change(ctx, o, adminapi.StreamReplay, req)
 		if err != nil && len(sum.Records) == 0 {
 			return o.answer(raw, err)
 		}
@@ -270,17 +266,17 @@ func (o *operator) showSum(sum *recordSum) error {
 	}
 	p := &printer{w: o.out}
 	p.printf("%s: %d replayed, %d refused, %d failed again\n", quantity(sum.Matched, "record"), sum.Replayed, sum.Refused, sum.Failed)
-	o.showRecordEnds(p, sum.Records)
+	o.showRecordOutcomes(p, sum.Records)
 	return p.err
 }
 
-func (o *operator) showRecordEnds(p *printer, ends []recordEnd) {
+func (o *operator) showRecordOutcomes(p *printer, ends []adminapi.RecordOutcome) {
 	if len(ends) == 0 {
 		return
 	}
 	rows := make([][]string, len(ends))
 	for i, e := range ends {
-		rows[i] = []string{clean(e.ID), clean(e.Outcome), clean(e.Reason)}
+		rows[i] = []string{clean(e.ID), clean(string(e.Outcome)), clean(string(e.Reason))}
 	}
 	p.table(0, []column{{title: "ID"}, {title: "OUTCOME"}, {title: "REASON"}}, rows)
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/client"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func (o *operator) taskCommand() *cobra.Command {
@@ -23,17 +25,8 @@ to say yes, 3 a task that was retried did not succeed, 130 interrupted.`,
 		o.taskGetCommand(), o.taskRetryCommand(), o.taskCancelCommand())
 }
 
-// oneTask answers task.get, task.retry and task.cancel.
-type oneTask struct {
-	Task  *adminTask `json:"task"`
-	JobID string     `json:"job_id"`
-}
-
-func (o *operator) getTask(ctx context.Context, id string) (*adminTask, []byte, error) {
-	found, raw, err := ask[oneTask](ctx, o, adminRequest{Command: "task.get", ID: id})
-	if err == nil && found.Task == nil {
-		err = &callError{msg: "task.get answered no task"}
-	}
+func (o *operator) getTask(ctx context.Context, id string) (*adminapi.Task, []byte, error) {
+	found, raw, err := ask(ctx, o, adminapi.TaskGet, adminapi.TaskRequest{ID: id})
 	if err != nil {
 		return nil, raw, err
 	}
@@ -41,15 +34,16 @@ func (o *operator) getTask(ctx context.Context, id string) (*adminTask, []byte, 
 }
 
 // showAdminTask shows a task with what only operators see.
-func (o *operator) showAdminTask(t *adminTask) error {
-	if err := o.showTask(&t.Task); err != nil {
+func (o *operator) showAdminTask(t *adminapi.Task) error {
+	if err := o.showTask(clientTask(&t.Task)); err != nil {
 		return err
 	}
 	var rows details
 	rows.addCount("run", t.Run)
 	rows.addCount("replays", t.Replays)
 	rows.add("job", t.PlanID)
-	if rows.addFailure(t.Failure); t.Failure == nil && len(t.History) > 0 {
+	failure := t.LastFailure()
+	if rows.addFailure(failure); failure == nil && len(t.History) > 0 {
 		rows.addCount("attempts", len(t.History))
 		rows.addHistory(t.History)
 	}
@@ -97,20 +91,33 @@ func (o *operator) taskCancelCommand() *cobra.Command {
 				return err
 			}
 		}
-		done, raw, err := change[oneTask](ctx, o, adminRequest{Command: "task.cancel", ID: args[0]})
+		done, raw, err := change(ctx, o, adminapi.TaskCancel, adminapi.TaskCancelRequest{ID: args[0]})
 		if err != nil || o.json() {
 			return o.answer(raw, err)
-		}
-		if done.Task == nil {
-			return &callError{msg: "task.cancel answered no task"}
 		}
 		return o.showAdminTask(done.Task)
 	}))
 	return cmd
 }
 
+// clientTask is a task as the API's client reads it, to be shown in the same way.
+func clientTask(t *task.Task) *client.Task {
+	c := &client.Task{
+		ID: t.ID, Type: t.Type, Status: client.Status(t.Status), Tenant: t.Tenant, Priority: client.Priority(t.Priority), CreatedAt: t.CreatedAt.Time,
+		Deadline: t.Deadline.Time, Attempts: t.Attempts, Progress: (*client.Progress)(t.Progress), Result: t.Result, Error: (*client.TaskError)(t.Error),
+		CancelRequested: t.CancelRequested,
+	}
+	if t.StartedAt != nil {
+		c.StartedAt = t.StartedAt.Time
+	}
+	if t.FinishedAt != nil {
+		c.FinishedAt = t.FinishedAt.Time
+	}
+	return c
+}
+
 // describe is a task in a question.
-func describe(t *adminTask) string {
+func describe(t *adminapi.Task) string {
 	text := fmt.Sprintf("task %s (%s, %s", clean(t.ID), clean(t.Type), t.Status)
 	if t.Tenant != "" {
 		text += ", of tenant " + clean(t.Tenant)
@@ -119,7 +126,7 @@ func describe(t *adminTask) string {
 }
 
 func (o *operator) taskRetryCommand() *cobra.Command {
-	f := replayFlags{command: "task.retry", path: []string{"task", "retry"}}
+	f := replayFlags{kind: adminapi.KindRetry, path: []string{"task", "retry"}}
 	cmd := &cobra.Command{
 		Use:   "retry ID | filters",
 		Short: "Run failed or dead-lettered tasks again, from their stored input",
@@ -156,7 +163,7 @@ to go on with it.`,
 			case len(args) == 0:
 				return o.replay(ctx, &f, filter)
 			case f.dryRun:
-				return o.replay(ctx, &f, &taskFilter{IDs: args})
+				return o.replay(ctx, &f, &adminapi.Filter{IDs: args})
 			default:
 				return o.retryOne(ctx, &f, args[0])
 			}
@@ -177,10 +184,7 @@ func (o *operator) retryOne(ctx context.Context, f *replayFlags, id string) erro
 			return err
 		}
 	}
-	done, raw, err := change[oneTask](ctx, o, adminRequest{Command: "task.retry", ID: id})
-	if err == nil && done.Task == nil {
-		err = &callError{msg: "task.retry answered no task"}
-	}
+	done, raw, err := change(ctx, o, adminapi.TaskRetry, adminapi.TaskRetryRequest{ID: id})
 	if err != nil {
 		return o.answer(raw, err)
 	}
@@ -196,13 +200,13 @@ func (o *operator) retryOne(ctx context.Context, f *replayFlags, id string) erro
 	if err := o.showRetried(done.Task, raw); err != nil {
 		return err
 	}
-	if s := done.Task.Status; !f.noFollow && s != client.Succeeded {
+	if s := done.Task.Status; !f.noFollow && s != task.Succeeded {
 		return &exitError{exitNotSucceed, "the task ended as " + clean(string(s))}
 	}
 	return nil
 }
 
-func (o *operator) showRetried(t *adminTask, raw []byte) error {
+func (o *operator) showRetried(t *adminapi.Task, raw []byte) error {
 	if o.json() {
 		return o.writeRaw(raw)
 	}

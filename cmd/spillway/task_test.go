@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // oneTaskOnly is an admin function that knows one task, which ends as end at
@@ -88,7 +90,7 @@ func TestRetryFilter(t *testing.T) {
 	if code := ta.play(t, "task", "retry", "--status", "failed", "--rate", "5", "--max", "9", "--dry-run"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	want := adminRequest{Command: "task.retry", By: fakeARN, Filter: &taskFilter{Status: "failed"}, Rate: 5, Max: 9, DryRun: true}
+	want := adminRequest{Command: "task.retry", By: fakeARN, Filter: &adminapi.Filter{Status: "failed"}, Rate: 5, Max: 9, DryRun: true}
 	if diff := cmp.Diff(f.requests[0], want); diff != "" {
 		t.Errorf("dry run (-got +want):\n%s", diff)
 	}
@@ -119,7 +121,7 @@ func TestRetryIsInterrupted(t *testing.T) {
 	if code := ta.play(t, "task", "retry", "01TASK", "--yes", "-o", "json"); code != exitInterrupted {
 		t.Errorf("exit %d", code)
 	}
-	var last oneTask
+	var last adminapi.TaskAnswer
 	if err := json.Unmarshal([]byte(ta.stdout.String()), &last); err != nil || last.Task.Status != "queued" {
 		t.Errorf("task %+v, %v", last.Task, err)
 	}

@@ -7,23 +7,13 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/spillway-go/spillway/pkg/client"
+	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/task"
 )
-
-// taskFilter is the admin function's filter; all that is given must match.
-type taskFilter struct {
-	Type          string   `json:"type,omitempty"`
-	Tenant        string   `json:"tenant,omitempty"`
-	ErrorContains string   `json:"error_contains,omitempty"`
-	OlderThan     string   `json:"older_than,omitempty"`
-	NewerThan     string   `json:"newer_than,omitempty"`
-	IDs           []string `json:"ids,omitempty"`
-	Status        string   `json:"status,omitempty"`
-}
 
 // filterFlags are the flags of a filter.
 type filterFlags struct {
-	taskFilter
+	adminapi.Filter
 	older, newer time.Duration
 	status       choice
 	flags        *pflag.FlagSet
@@ -49,13 +39,13 @@ func (f *filterFlags) addTo(cmd *cobra.Command, of string) {
 
 // addStatus adds --status, for tasks.
 func (f *filterFlags) addStatus(cmd *cobra.Command) {
-	f.status = newChoice("", string(client.Failed), string(client.DeadLettered))
+	f.status = newChoice("", string(task.Failed), string(task.DeadLettered))
 	cmd.Flags().Var(&f.status, "status", "only tasks that ended so (default: both)")
 	complete(cmd, "status", f.status.allowed...)
 }
 
 // filter returns what the flags say, nil if they say nothing.
-func (f *filterFlags) filter() (*taskFilter, error) {
+func (f *filterFlags) filter() (*adminapi.Filter, error) {
 	given := false
 	for _, name := range append(filterNames, "status") {
 		flag := f.flags.Lookup(name)
@@ -79,8 +69,8 @@ func (f *filterFlags) filter() (*taskFilter, error) {
 	if !given {
 		return nil, nil
 	}
-	out := f.taskFilter
-	out.Status = f.status.value
+	out := f.Filter
+	out.Status = task.Status(f.status.value)
 	if f.older > 0 {
 		out.OlderThan = f.older.String()
 	}

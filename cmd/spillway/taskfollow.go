@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
 )
 
 // followTask waits until a task has finished in the run that t is in, and
 // returns it as last seen. nil means that it could not be looked at.
-func (o *operator) followTask(ctx context.Context, t *adminTask) (seen *adminTask, raw []byte, err error) {
+func (o *operator) followTask(ctx context.Context, t *adminapi.Task) (seen *adminapi.Task, raw []byte, err error) {
 	pause := o.pace.poll
 	var blind time.Time
 	for {

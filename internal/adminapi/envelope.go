@@ -63,6 +63,9 @@ func (c Command[Q, A]) Answer(text []byte) (*A, error) {
 	if json.Unmarshal(text, answer) != nil {
 		return nil, ErrNoAnswer
 	}
+	if a, ok := any(answer).(interface{ missing() bool }); ok && a.missing() {
+		return nil, ErrNoAnswer
+	}
 	return answer, nil
 }
 

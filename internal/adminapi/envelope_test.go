@@ -57,6 +57,12 @@ func TestAnswerOfAnotherFunction(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+	if _, err := adminapi.DLQJob.Answer([]byte(`{"ok":true}`)); !errors.Is(err, adminapi.ErrNoAnswer) {
+		t.Errorf("no job: %v", err)
+	}
+	if _, err := adminapi.TaskGet.Answer([]byte(`{"ok":true}`)); !errors.Is(err, adminapi.ErrNoAnswer) {
+		t.Errorf("no task: %v", err)
+	}
 }
 
 // An answer of a newer function has members and words that are not known here.

@@ -20,10 +20,12 @@ type JobsAnswer struct {
 	Jobs []Job `json:"jobs"`
 }
 
-// JobAnswer is one job.
+// JobAnswer is one job. [Command.Answer] accepts none without.
 type JobAnswer struct {
 	Job *Job `json:"job"`
 }
+
+func (a *JobAnswer) missing() bool { return a.Job == nil }
 
 // Job is an entry of the audit trail: what was asked, and what came of it.
 type Job struct {

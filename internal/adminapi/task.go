@@ -30,11 +30,13 @@ type TaskRetryRequest struct {
 	Change
 }
 
-// TaskAnswer is one task.
+// TaskAnswer is one task. [Command.Answer] accepts none without.
 type TaskAnswer struct {
 	Task  *Task  `json:"task"`
 	JobID string `json:"job_id,omitempty"` // of a retry
 }
+
+func (a *TaskAnswer) missing() bool { return a.Task == nil }
 
 // Task is a task as its tenant sees it, and what only operators see.
 type Task struct {
