@@ -106,12 +106,12 @@ func (a *Admin) Handle(ctx context.Context, payload json.RawMessage) (json.RawMe
 		return answer, err
 	}
 	if err != nil {
-		failure := describe(err)
+		failure, cause := describe(err)
 		if _, known := commands[name]; !known {
 			name = "" // whatever was sent
 		}
-		if failure.Code == adminapi.CodeUnavailable {
-			slog.ErrorContext(ctx, "command failed", slog.String("command", name), slog.Any("error", err))
+		if cause != nil {
+			slog.ErrorContext(ctx, "command failed", slog.String("command", name), slog.String("code", string(failure.Code)), slog.Any("error", cause))
 		} else { // without the message, which may quote the command and is answered
 			slog.WarnContext(ctx, "command refused", slog.String("command", name), slog.String("code", string(failure.Code)))
 		}

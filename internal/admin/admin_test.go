@@ -261,22 +261,15 @@ func TestDescribe(t *testing.T) {
 		{fmt.Errorf("%w: %w", redrive.ErrBusy, said), adminapi.CodeJobRunning, "another job is running"},
 		{fmt.Errorf("%w: %s", redrive.ErrInvalid, strings.Repeat("x", 5000)), adminapi.CodeInvalid, task.CleanText("invalid request: "+strings.Repeat("x", 5000), 1000)},
 	} {
-		if got := describe(tt.err); got.Code != tt.code || got.Message != tt.message {
+		got, cause := describe(tt.err)
+		if got.Code != tt.code || got.Message != tt.message {
 			t.Errorf("%v: %v", tt.err, got)
+		}
+		if hides := errors.Is(tt.err, said) || tt.code == adminapi.CodeUnavailable; hides != (cause != nil) || hides && !errors.Is(cause, tt.err) {
+			t.Errorf("%v: the log has %v", tt.err, cause)
 		}
 	}
 	if got := (&Error{adminapi.CodeConfirm, "say so"}).Error(); got != "confirm_required: say so" {
 		t.Error(got)
-	}
-}
-
-func TestWithoutAWS(t *testing.T) {
-	for note, want := range map[string]string{
-		"": "", "the canary did not succeed": "the canary did not succeed",
-		"stopped by an error, and can be resumed: " + awsError("DynamoDB", "PutItem", "X").Error(): "stopped by an error, and can be resumed: a call to AWS failed, and the function's log says which",
-	} {
-		if got := withoutAWS(note); got != want {
-			t.Errorf("%q: %q, want %q", note, got, want)
-		}
 	}
 }

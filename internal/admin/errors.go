@@ -43,31 +43,23 @@ var codes = []struct {
 	{tasktable.ErrFinished, adminapi.CodeFinished},
 }
 
-// describe makes an answer of an error. What AWS said goes to the log only.
-func describe(err error) *Error {
+// describe makes an answer of an error. The cause is not nil where AWS said
+// something, which is for the log only.
+func describe(err error) (answer *Error, cause error) {
 	if e, ok := errors.AsType[*Error](err); ok {
-		return e
+		return e, nil
 	}
 	_, fromAWS := errors.AsType[smithy.APIError](err)
 	for _, c := range codes {
 		switch {
 		case !errors.Is(err, c.err):
 		case fromAWS: // something else failed as well
-			return &Error{c.code, c.err.Error()}
+			return &Error{c.code, c.err.Error()}, err
 		default:
-			return &Error{c.code, task.CleanText(err.Error(), 1000)}
+			return &Error{c.code, task.CleanText(err.Error(), 1000)}, nil
 		}
 	}
-	return &Error{adminapi.CodeUnavailable, "a call to AWS failed, and the function's log says which; nothing is lost, and the command can be repeated"}
-}
-
-// withoutAWS is a note without what AWS said, which is for the log.
-func withoutAWS(note string) string {
-	ours, _, said := strings.Cut(note, "operation error ") // as the SDK's errors begin
-	if !said {
-		return note
-	}
-	return strings.TrimRight(ours, ": ") + ": a call to AWS failed, and the function's log says which"
+	return &Error{adminapi.CodeUnavailable, "a call to AWS failed, and the function's log says which; nothing is lost, and the command can be repeated"}, err
 }
 
 // maxID is longer than any id of ours.

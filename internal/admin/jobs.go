@@ -18,7 +18,7 @@ func jobOf(r *redrive.Report) adminapi.Job {
 		FinishedAt: task.At(r.FinishedAt), Filter: filterAs(&r.Request.Filter), Rate: r.Request.Rate, Max: r.Request.Max, CanarySize: r.Request.Canary,
 		Canary: (*adminapi.Canary)(r.Canary), Restores: r.Request.Source, Planned: r.Planned, Counts: countsOf(r.Counts), Execution: r.Request.Execution,
 		Step: r.Request.Step, Reason: r.Request.Reason, Done: r.Finished, Hops: r.Hops, Outcomes: (*adminapi.Outcomes)(r.Outcomes),
-		Note: withoutAWS(r.Note), Resume: resume(r),
+		Note: r.Note, Resume: resume(r),
 	}
 	if r.Status == redrive.Planned {
 		j.PlanExpiresAt = task.At(r.PlanUntil)
@@ -95,7 +95,7 @@ func resume(r *redrive.Report) string {
 func note(r *redrive.Report) string {
 	switch {
 	case r.Note != "":
-		return withoutAWS(r.Note)
+		return r.Note
 	case r.Status == redrive.Running:
 		return "the job goes on in the background: dlq.jobs with its job_id shows how far it is"
 	case resume(r) != "":

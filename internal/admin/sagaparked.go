@@ -208,6 +208,17 @@ func (s *Sagas) run(ctx context.Context, call *compensationCall) error {
 	_ = json.Unmarshal(out.Payload, &failure) // what cannot be read has no words
 	// Without the message, which may quote the saga's input and is answered.
 	slog.ErrorContext(ctx, "compensation failed", slog.String("step", call.step), slog.String("type", task.CleanText(failure.Type, 64)))
-	why := withoutAWS(strings.Trim(task.CleanText(failure.Type, 64)+": "+task.CleanText(failure.Message, 400), ": "))
+	why := strings.Trim(task.CleanText(failure.Type, 64)+": "+publicText(task.CleanText(failure.Message, 400)), ": ")
 	return &Error{adminapi.CodeCompensation, fmt.Sprintf("%s has failed again: %s; it is still parked", call.step, cmp.Or(why, "without a reason"))}
+}
+
+// publicText is what operators are told of another function's message. Functions
+// made with pkg/saga keep what AWS said to themselves. Of others there is only
+// the text, so what AWS said in it is found by its form.
+func publicText(message string) string {
+	ours, _, said := strings.Cut(message, "operation error ") // as the SDK's errors begin
+	if !said {
+		return message
+	}
+	return ours + "a call to AWS failed, and the function's log says which"
 }
