@@ -68,9 +68,14 @@ type input struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	return newRigOn(t, workqueuetest.Options{})
+}
+
+func newRigOn(t *testing.T, as workqueuetest.Options) *rig {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	r := &rig{
-		t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(), control: archivetest.NewTable(), ran: map[string]int{},
+		t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(as), control: archivetest.NewTable(), ran: map[string]int{},
 		mux: task.NewMux(), failing: task.Code("http_500", errors.New("the receiver answered 500")), life: &life{}, queues: map[string]*workqueue.Queue{},
 	}
 	r.table = tasktable.New(r.db, tasks, nil)

@@ -61,7 +61,12 @@ var source = workqueuetest.QueueOptions{Visibility: visibility, MaxReceives: 100
 
 func newPipeline(t *testing.T) *pipeline {
 	t.Helper()
-	p := &pipeline{t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(workqueuetest.Options{InOrder: true}), mux: task.NewMux(), limit: 10}
+	return newPipelineOn(t, workqueuetest.Options{InOrder: true}) // so that a test can tell which message comes first
+}
+
+func newPipelineOn(t *testing.T, as workqueuetest.Options) *pipeline {
+	t.Helper()
+	p := &pipeline{t: t, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(as), mux: task.NewMux(), limit: 10}
 	p.chaos = &chaos{db: p.db, sqs: p.sqs}
 	p.table = tasktable.New(p.chaos, "tasks", nil)
 	p.opts.Backoff = &workqueue.Backoff{Base: 2 * time.Second, Max: time.Minute}
