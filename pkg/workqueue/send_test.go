@@ -186,6 +186,8 @@ func TestSendBatchKeepsBadMessagesFromTheirNeighbours(t *testing.T) {
 		attr("a", str("\x0b")),
 		attr("a", types.MessageAttributeValue{}),
 		attr("a", types.MessageAttributeValue{DataType: aws.String("Binary")}),
+		attr("a", types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String("many")}),
+		attr("a", types.MessageAttributeValue{DataType: aws.String("Number.int"), StringValue: aws.String("0x1")}),
 		attr("a", types.MessageAttributeValue{DataType: aws.String("StringList"), StringListValues: []string{"x"}}),
 		attr("a", types.MessageAttributeValue{DataType: aws.String("String." + strings.Repeat("x", 256)), StringValue: aws.String("x")}),
 	}
@@ -193,6 +195,7 @@ func TestSendBatchKeepsBadMessagesFromTheirNeighbours(t *testing.T) {
 		{Body: "\t\n\r ~\u007f\u0080\ud7ff\ue000\ufffd\U00010000\U0010ffff"},
 		attr("a.b-c_D9", str("x")),
 		attr("awsome", types.MessageAttributeValue{DataType: aws.String("Number.int"), StringValue: aws.String("1")}),
+		attr("a", types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String("-.5E+3")}),
 	}
 	fake := &fakeSQS{}
 	errs := workqueue.New(fake, queueURL, nil).SendBatch(t.Context(), slices.Concat(bad, good))
@@ -201,7 +204,7 @@ func TestSendBatchKeepsBadMessagesFromTheirNeighbours(t *testing.T) {
 			t.Errorf("message %d: %v", i, err)
 		}
 	}
-	if diff := cmp.Diff([]int{3}, fake.calls); diff != "" {
+	if diff := cmp.Diff([]int{4}, fake.calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 }

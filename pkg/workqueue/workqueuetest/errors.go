@@ -67,7 +67,7 @@ func noQueue() *Error {
 
 // invalid is the refusal of a parameter. The model does not list it, so no
 // page says its code; answers recorded on AWS do
-// (https://github.com/localstack/localstack/blob/master/tests/aws/services/sqs/test_sqs.snapshot.json).
+// (https://github.com/localstack/localstack/blob/b648df1bab27e187f2798cefc82cfb8e230fa925/tests/aws/services/sqs/test_sqs.snapshot.json).
 func invalid(format string, args ...any) *Error {
 	e := refuse("InvalidParameterValueException", format, args...)
 	e.Code = "InvalidParameterValue"

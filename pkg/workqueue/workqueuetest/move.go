@@ -42,7 +42,7 @@ type move struct {
 // passes
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html).
 // The codes of its refusals are those recorded on AWS
-// (https://github.com/localstack/localstack/blob/master/tests/aws/services/sqs/test_sqs_move_task.snapshot.json).
+// (https://github.com/localstack/localstack/blob/11c332ee0569471d7054e29687ee851a5d96ca91/tests/aws/services/sqs/test_sqs_move_task.snapshot.json).
 func (s *SQS) StartMessageMoveTask(ctx context.Context, in *sqs.StartMessageMoveTaskInput, _ ...func(*sqs.Options)) (*sqs.StartMessageMoveTaskOutput, error) {
 	source, fault, err := s.enterMove(ctx, "StartMessageMoveTask", in.SourceArn)
 	if err != nil {
