@@ -83,10 +83,13 @@ func (s *sweep) next(ctx context.Context) (letters []*Letter, end bool, err erro
 	if err != nil {
 		return nil, false, err
 	}
+	// What this sweep received may still count as visible: the numbers lag
+	// behind by up to a minute, but their sum does not change by a receive
+	// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html).
 	s.mu.Lock()
-	others := max(counts.InFlight-s.holding, 0)
+	s.unseen = max(counts.All()-s.holding, 0)
 	s.mu.Unlock()
-	if s.unseen = counts.Visible + counts.Delayed + others; s.unseen == 0 {
+	if s.unseen == 0 {
 		return nil, true, nil
 	}
 	if s.idle.IsZero() {

@@ -21,9 +21,13 @@ func (q *queue) numbers(at time.Time) counted {
 	return counted{at: at, visible: q.ready.Len(), inFlight: q.inFlight, delayed: q.hidden.Len() - q.inFlight}
 }
 
+// lags reports whether the queue tells old numbers. A FIFO queue's are exact
+// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-resources-required-process-messages.html).
+func (q *queue) lags() bool { return q.as.CountLag > 0 && !q.fifo() }
+
 // count notes the numbers at a moment, for answers that lag.
 func (q *queue) count(at time.Time) {
-	if q.as.CountLag <= 0 {
+	if !q.lags() {
 		return
 	}
 	if last := len(q.counts) - 1; last >= 0 && !q.counts[last].at.Before(at) {
@@ -40,7 +44,7 @@ func (q *queue) count(at time.Time) {
 // while ago. AWS's may take a minute and more to become consistent
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html).
 func (q *queue) approximate(now time.Time) counted {
-	if q.as.CountLag <= 0 {
+	if !q.lags() {
 		return q.numbers(now)
 	}
 	var told counted
@@ -54,8 +58,8 @@ func (q *queue) approximate(now time.Time) counted {
 }
 
 // GetQueueAttributes implements [workqueue.InboxAPI]. It answers the attributes
-// that were asked for, by name or all of them; their numbers of messages are
-// [Options.CountLag] old.
+// that were asked for, by name or all of them. A standard queue's numbers of
+// messages are [Options.CountLag] old.
 func (s *SQS) GetQueueAttributes(ctx context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	fault, q, err := s.enter(ctx, "GetQueueAttributes", in.QueueUrl, nil)
 	if err != nil {

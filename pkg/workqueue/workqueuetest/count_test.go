@@ -45,6 +45,11 @@ func TestCountLag(t *testing.T) {
 		has("after 15 s", 2, 1, 0)
 		time.Sleep(time.Hour)
 		has("after an hour", 3, 0, 0)
+		ordered := workqueue.NewInbox(s, s.Create("a.fifo", workqueuetest.QueueOptions{}), nil)
+		send(t, ordered.Queue, "1")
+		if got, err := ordered.Counts(t.Context()); got.Visible != 1 || err != nil {
+			t.Errorf("FIFO: %+v, %v", got, err)
+		}
 	})
 }
 

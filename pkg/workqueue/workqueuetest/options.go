@@ -30,8 +30,8 @@ type Options struct {
 	// more than it was asked to: a received message becomes visible before its
 	// timeout ends, or a copy of a deleted message comes back. Defaults to 0.
 	Redelivery float64
-	// CountLag is how old the numbers are that GetQueueAttributes answers.
-	// Defaults to 0, which is exact.
+	// CountLag is how old the numbers of messages are that GetQueueAttributes
+	// answers for a standard queue. Defaults to 0, which is exact.
 	CountLag time.Duration
 	// Missed is how often, between 0 and 1, a short poll does not see a message
 	// that is there. Defaults to 0.
