@@ -29,7 +29,7 @@ var asyncWaits = []time.Duration{time.Minute, 2 * time.Minute}
 // invocations, and returns at once. A throttled event is tried again after 1 s,
 // twice as long each time up to 5 minutes, until it is too old.
 func (s *Stack) invokeAsync(f *function, payload []byte) {
-	s.running.Go(func() {
+	s.spawn(func() {
 		id, taken, backoff := s.uuid(), time.Now(), time.Second
 		for tries := 0; ; {
 			if time.Since(taken) > f.async.maxAge {

@@ -20,19 +20,18 @@ const maxAwait = 24 * time.Hour
 // rows. It must be called by one goroutine at a time, the test's.
 func (s *Stack) Await(what string, done func() bool) {
 	s.t.Helper()
-	began, step := time.Now(), 10*time.Millisecond
+	began := time.Now()
 	for {
 		synctest.Wait()
 		if done() {
 			s.checkFrozen()
 			return
 		}
-		if waited := time.Since(began); waited > maxAwait {
+		waited := time.Since(began)
+		if waited > maxAwait {
 			s.t.Fatalf("after %s: not yet: %s\n%s", waited, what, s.State())
-		} else if waited > 100*step {
-			step *= 2
 		}
-		if !s.wait(step) {
+		if !s.wait(min(max(waited/16, 10*time.Millisecond), 5*time.Second)) {
 			s.t.Fatalf("the stack has ended: not yet: %s", what)
 		}
 	}
@@ -126,6 +125,14 @@ func describe(item ddbfake.Item) string {
 	return string(text)
 }
 
+// freeze notes that an invocation has answered, by its label. What a process
+// leaves that was killed is no matter.
+func (s *Stack) freeze(label string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frozen[label] = true
+}
+
 var labeled = regexp.MustCompile(regexp.QuoteMeta(label) + `":"([^"]*)"`)
 
 // checkFrozen fails the test for goroutines of invocations that have ended: on
@@ -138,15 +145,11 @@ func (s *Stack) checkFrozen() {
 		return
 	}
 	s.mu.Lock()
-	ended := map[string]bool{}
-	for _, i := range s.invocations {
-		ended[i.Function+" "+i.RequestID] = true
-	}
-	s.mu.Unlock()
+	defer s.mu.Unlock()
 	for _, entry := range strings.Split(profile.String(), "\n\n") {
 		for _, m := range labeled.FindAllStringSubmatch(entry, -1) {
-			if ended[m[1]] {
-				s.failf("a goroutine outlives the invocation of %s:\n%s", m[1], entry)
+			if s.frozen[m[1]] {
+				s.failf("a goroutine outlives the invocation of %s:\n%s", strings.TrimPrefix(m[1], s.mark), entry)
 			}
 		}
 	}

@@ -177,8 +177,8 @@ func (e *environment) run(id string, payload []byte) result {
 	defer cancel()
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: id, InvokedFunctionArn: f.arn()})
 	answer := make(chan result, 1)
-	f.stack.running.Go(func() {
-		pprof.Do(ctx, pprof.Labels(label, f.id+" "+id), func(ctx context.Context) { answer <- e.handle(ctx, payload) })
+	f.stack.spawn(func() {
+		pprof.Do(ctx, pprof.Labels(label, f.stack.mark+f.id+" "+id), func(ctx context.Context) { answer <- e.handle(ctx, payload) })
 	})
 	deadline := time.NewTimer(f.timeout)
 	defer deadline.Stop()
@@ -188,6 +188,7 @@ func (e *environment) run(id string, payload []byte) result {
 			return e.gone()
 		}
 		e.setActive(false)
+		f.stack.freeze(f.stack.mark + f.id + " " + id)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.idle = append(f.idle, e)

@@ -103,7 +103,7 @@ func (g gateway) invoke(r *http.Request, f *function, payload []byte) (*http.Res
 		return g.own("DEFAULT_5XX"), nil
 	}
 	answer := make(chan result, 1)
-	g.stack.running.Go(func() { answer <- f.invoke(payload) })
+	g.stack.spawn(func() { answer <- f.invoke(payload) })
 	timer := time.NewTimer(gatewayTimeout)
 	defer timer.Stop()
 	select {

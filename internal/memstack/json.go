@@ -12,12 +12,7 @@ import (
 	"reflect"
 	"strconv"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/schemas"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 
 	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
@@ -47,31 +42,11 @@ func call(ctx context.Context, impl any, operation string, body []byte) (*http.R
 	if err, failed := results[1].Interface().(error); failed {
 		return failure(err)
 	}
-	out, ok := results[0].Interface().(smithy.Serializable)
-	if !ok {
-		return nil, fmt.Errorf("%s: the SDK cannot write a %s", operation, results[0].Type())
-	}
-	text, err := encode(out)
+	text, err := encode(results[0].Interface())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", operation, err)
 	}
 	return jsonResponse(http.StatusOK, text), nil
-}
-
-// operation stands for any: the protocol asks it for its name alone.
-var operation = smithy.NewOperationSchema(schemas.PutItem, schemas.PutItemInput, schemas.PutItemOutput)
-
-// encode writes an output, or a part of one, as its service does. The SDK can
-// write outputs as well as inputs, and writes both alike.
-func encode(v smithy.Serializable) ([]byte, error) {
-	request, ok := smithyhttp.NewStackRequest().(*smithyhttp.Request)
-	if !ok {
-		return nil, errors.New("memstack: the SDK makes no HTTP request")
-	}
-	if err := awsjson.New10(schemas.DynamoDB_20120810).SerializeRequest(context.Background(), operation, v, request); err != nil {
-		return nil, err
-	}
-	return io.ReadAll(request.GetStream())
 }
 
 // failure is the response for an error of an implementation. An error that no
@@ -83,7 +58,7 @@ func failure(err error) (*http.Response, error) {
 	}
 	status, kind := http.StatusBadRequest, api.ErrorCode()
 	members := map[string]any{"message": api.ErrorMessage()}
-	if modeled, ok := api.(smithy.Serializable); ok {
+	if modeled, ok := api.(smithy.Serializable); ok { // with what else it has, such as an item
 		text, err := encode(modeled)
 		if err != nil {
 			return nil, err
@@ -128,11 +103,6 @@ func respond(status int, header http.Header, body []byte) *http.Response {
 		Status: http.StatusText(status), StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
 	}
-}
-
-// encodeItem writes an item as DynamoDB does.
-func encodeItem(item map[string]types.AttributeValue) ([]byte, error) {
-	return encode(&dynamodb.GetItemOutput{Item: item})
 }
 
 func readAll(r *http.Response) ([]byte, error) {

@@ -102,7 +102,7 @@ func (l lambdaAPI) invoke(r *http.Request, name string, payload []byte) (*http.R
 		return l.refuse(&types.TooManyRequestsException{Message: aws.String("Rate Exceeded."), Reason: types.ThrottleReasonReservedFunctionConcurrentInvocationLimitExceeded})
 	}
 	answer := make(chan result, 1)
-	l.stack.running.Go(func() { answer <- f.invoke(payload) })
+	l.stack.spawn(func() { answer <- f.invoke(payload) })
 	select {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()

@@ -39,7 +39,7 @@ func (m *mapping) pollQueue(queue string) {
 			continue
 		}
 		idle = minIdle
-		m.stack.running.Go(func() {
+		m.stack.spawn(func() {
 			defer func() { <-slots }()
 			m.work(settings, records)
 		})

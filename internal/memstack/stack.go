@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +37,9 @@ type Options struct {
 	// Parameters are those of template.yaml. Defaults to the template's
 	// defaults.
 	Parameters map[string]string
-	// SQS and DynamoDB say how much happens that AWS promises not to happen
-	// never: reordering, redelivery, lag, throttling. Default to those of the
-	// packages.
+	// SQS and DynamoDB say how often happens what AWS does now and then:
+	// reordering, redelivery, lag, throttling. Default to the defaults of the
+	// two packages.
 	SQS      workqueuetest.Options
 	DynamoDB ddbfake.Options
 	// Receiver answers requests that go to no AWS service, which are webhooks.
@@ -66,6 +68,7 @@ type Stack struct {
 	template *template.Template
 	services map[string]any
 	secrets  *secrets
+	mark     string          // in front of the labels of its invocations
 	ctx      context.Context // ends with the test
 	running  sync.WaitGroup
 
@@ -80,7 +83,11 @@ type Stack struct {
 	calls       int
 	inject      func(Call) Fault
 	invocations []Invocation
+	frozen      map[string]bool // labels of invocations that have answered
 }
+
+// stacks numbers the stacks of a process, whose goroutines are told apart so.
+var stacks atomic.Int64
 
 // New deploys a stack that ends with the test. It must be called in a
 // [testing/synctest] bubble.
@@ -101,11 +108,15 @@ func New(t testing.TB, opts Options) *Stack {
 	s := &Stack{
 		SQS: workqueuetest.New(opts.SQS), DB: ddbfake.New(&opts.DynamoDB), Bucket: archivetest.NewBucket(),
 		t: t, opts: opts, template: tmpl, ctx: ctx, secrets: &secrets{values: map[string]string{}},
+		mark: fmt.Sprintf("%d ", stacks.Add(1)), frozen: map[string]bool{},
 		random: rand.New(rand.NewPCG(opts.Seed, opts.Seed)), //nolint:gosec // a test's
 	}
 	if err := s.deploy(); err != nil {
 		cancel()
 		t.Fatal(err)
+	}
+	for _, id := range opts.Paused {
+		s.Pause(id)
 	}
 	s.start()
 	t.Cleanup(func() {
@@ -178,7 +189,7 @@ func (s *Stack) start() {
 	for _, m := range s.mappings {
 		if m.Queue != "" {
 			queue := m.Queue[strings.LastIndexByte(m.Queue, ':')+1:]
-			s.running.Go(func() { m.pollQueue(queue) })
+			s.spawn(func() { m.pollQueue(queue) })
 			continue
 		}
 		ids, err := shards(s.ctx, s.streams(), m.Stream)
@@ -186,12 +197,21 @@ func (s *Stack) start() {
 			s.t.Fatal(err)
 		}
 		for _, shard := range ids {
-			s.running.Go(func() { m.pollShard(m.Stream, shard) })
+			s.spawn(func() { m.pollShard(m.Stream, shard) })
 		}
 	}
 }
 
 func (s *Stack) streams() streamsAPI { return s.DB }
+
+// spawn runs f beside the rest, until the stack ends at the latest. f is none of
+// the invocation that spawn is called in.
+func (s *Stack) spawn(f func()) {
+	s.running.Go(func() {
+		pprof.SetGoroutineLabels(context.Background())
+		f()
+	})
+}
 
 // upTo is a random part of d.
 func (s *Stack) upTo(d time.Duration) time.Duration {
