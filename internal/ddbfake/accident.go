@@ -17,23 +17,13 @@ func (d *DB) refuse(w *write) error {
 }
 
 // leftOver reports, for each of n entries of a batch, whether it is not
-// processed. A batch of which nothing is processed is an error instead. mu must
-// be held.
-func (d *DB) leftOver(n int, fault Fault) (skip []bool, err error) {
-	skip = make([]bool, n)
-	left := 0
+// processed. mu must be held.
+func (d *DB) leftOver(n int, fault Fault) []bool {
+	skip := make([]bool, n)
 	for i := range skip {
-		if skip[i] = d.chance(d.opts.Throttles) || d.chance(d.opts.Unprocessed); skip[i] {
-			left++
-		}
+		skip[i] = d.chance(d.opts.Throttles) || d.chance(d.opts.Unprocessed) || i >= n-fault.Unprocessed
 	}
-	if left == n {
-		return nil, throttled()
-	}
-	for i := max(n-fault.Unprocessed, 0); i < n; i++ {
-		skip[i] = true
-	}
-	return skip, nil
+	return skip
 }
 
 // accident is what one of the n actions of a transaction meets at random. mu

@@ -49,10 +49,7 @@ func (d *DB) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInpu
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	skip, err := d.leftOver(len(all), fault)
-	if err != nil {
-		return nil, err
-	}
+	skip := d.leftOver(len(all), fault)
 	out = &dynamodb.BatchWriteItemOutput{UnprocessedItems: map[string][]types.WriteRequest{}}
 	var costs []charge
 	for i, r := range all {
@@ -63,6 +60,9 @@ func (d *DB) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInpu
 			}
 		}
 		out.UnprocessedItems[r.table] = append(out.UnprocessedItems[r.table], r.WriteRequest)
+	}
+	if len(costs) == 0 && fault.Unprocessed == 0 {
+		return nil, throttled() // nothing is processed
 	}
 	out.ConsumedCapacity = consumed(in.ReturnConsumedCapacity, costs)
 	if fault.Err != nil {

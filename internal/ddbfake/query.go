@@ -93,6 +93,21 @@ func (r *reader) limited(limit *int32) {
 	r.limit = int(aws.ToInt32(limit))
 }
 
+// checkValue refuses a value that a key cannot have.
+func (v *view) checkValue(key string, value types.AttributeValue) {
+	k := v.rng
+	if key == v.hash.Name {
+		k = v.hash
+	}
+	if kindOf(value) != k.kind() {
+		expr.Fail("One or more parameter values were invalid: Condition parameter type does not match schema type")
+	}
+	if expr.ValueSize(value) == 0 {
+		expr.Fail("One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: %s", key)
+	}
+	checkKeySize(value, key == v.hash.Name)
+}
+
 // read reads a page. mu must be held.
 func (d *DB) read(r *reader, hash *string, forward bool) (p page, cost charge, err error) {
 	if d.chance(d.opts.Throttles) {
@@ -134,10 +149,7 @@ func (d *DB) Query(ctx context.Context, in *dynamodb.QueryInput, _ ...func(*dyna
 	t := d.table(in.TableName)
 	r := &reader{t: t, v: t.view(in.IndexName, in.ConsistentRead), consistent: aws.ToBool(in.ConsistentRead)}
 	p := parser(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
-	value, where := p.KeyCondition(in.KeyConditionExpression, r.v.hash.Name, r.v.rng.Name)
-	if kindOf(value) != r.v.hash.kind() {
-		expr.Fail("One or more parameter values were invalid: Condition parameter type does not match schema type")
-	}
+	value, where := p.KeyCondition(in.KeyConditionExpression, r.v.hash.Name, r.v.rng.Name, r.v.checkValue)
 	r.where = where
 	r.filter = p.Filter(in.FilterExpression, names(r.v.hash, r.v.rng)...)
 	r.part = p.Projection(in.ProjectionExpression)

@@ -97,10 +97,7 @@ func (d *DB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	skip, err := d.leftOver(len(all), fault)
-	if err != nil {
-		return nil, err
-	}
+	skip := d.leftOver(len(all), fault)
 	out = &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}, UnprocessedKeys: map[string]types.KeysAndAttributes{}}
 	size, costs := 0, []charge(nil)
 	for i, w := range all {
@@ -116,6 +113,9 @@ func (d *DB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _
 		if it != nil && (!fault.Stale || w.consistent) {
 			out.Responses[w.name] = append(out.Responses[w.name], w.part(it))
 		}
+	}
+	if len(costs) == 0 && fault.Unprocessed == 0 {
+		return nil, throttled()
 	}
 	out.ConsumedCapacity = consumed(in.ReturnConsumedCapacity, costs)
 	return out, fault.Err

@@ -3,6 +3,7 @@ package ddbfake
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -131,6 +132,9 @@ func (d *DB) transact(writes []*write, in *dynamodb.TransactWriteItemsInput) ([]
 		}
 	}
 	if name != "" {
+		if len(d.tokens)%1024 == 1023 {
+			maps.DeleteFunc(d.tokens, func(_ string, t token) bool { return !now.Before(t.until) })
+		}
 		d.tokens[name] = token{in.TransactItems, now.Add(tokenHolds)}
 	}
 	return costs, nil

@@ -8,6 +8,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
+// maxChoices is how many operands IN takes
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+const maxChoices = 100
+
 // operand reads a value out of an item; nil if it is not there.
 type operand func(Item) types.AttributeValue
 
@@ -26,7 +30,8 @@ func (p *Parser) Condition(expression *string) Condition {
 
 // KeyCondition parses the condition of a Query on a table with these keys: the
 // hash key equals a value, which is returned, and the range key may be compared.
-func (p *Parser) KeyCondition(expression *string, hash, rng string) (value types.AttributeValue, where Condition) {
+// Every value that a key is compared with goes through check.
+func (p *Parser) KeyCondition(expression *string, hash, rng string, check func(key string, v types.AttributeValue)) (value types.AttributeValue, where Condition) {
 	if expression == nil {
 		Fail("Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.")
 	}
@@ -42,11 +47,14 @@ func (p *Parser) KeyCondition(expression *string, hash, rng string) (value types
 		case t.key == hash && t.op != "=":
 			Fail("Query key condition not supported")
 		case t.key == hash && value == nil:
-			value = t.value(nil)
+			value = t.values[0](nil)
 		case t.key != rng || len(terms) == 2 && terms[0].key == terms[1].key:
 			Fail("Query condition missed key schema element, or has two conditions on one key: %s", t.key)
 		default:
 			where = t.holds
+		}
+		for _, v := range t.values {
+			check(t.key, v(nil))
 		}
 	}
 	if value == nil {
@@ -58,7 +66,7 @@ func (p *Parser) KeyCondition(expression *string, hash, rng string) (value types
 // keyTerm is one comparison in the condition of a Query.
 type keyTerm struct {
 	key, op string
-	value   operand // what the key is equal to, if op is =
+	values  []operand // what the key is compared with
 	holds   Condition
 }
 
@@ -71,18 +79,19 @@ func (p *Parser) keyTerm() keyTerm {
 		p.expect(",")
 		prefix := p.operand()
 		p.expect(")")
-		return keyTerm{left[0], "begins_with", nil, func(it Item) bool { return begins(left.in(it), prefix(it)) }}
+		return keyTerm{left[0], "begins_with", []operand{prefix}, func(it Item) bool { return begins(left.in(it), prefix(it)) }}
 	}
 	left := p.path()
 	if p.accept("BETWEEN") {
-		return keyTerm{left[0], "BETWEEN", nil, p.between(left.in)}
+		low, high, holds := p.between(left.in)
+		return keyTerm{left[0], "BETWEEN", []operand{low, high}, holds}
 	}
 	op := p.comparison()
 	if op == "<>" {
 		Fail("Unsupported operator on KeyConditionExpression: operator: <>")
 	}
 	right := p.operand()
-	return keyTerm{left[0], op, right, func(it Item) bool { return holds(op, left.in(it), right(it)) }}
+	return keyTerm{left[0], op, []operand{right}, func(it Item) bool { return holds(op, left.in(it), right(it)) }}
 }
 
 func (p *Parser) disjunction() Condition {
@@ -133,7 +142,8 @@ func (p *Parser) term() Condition {
 	left := p.operand()
 	switch {
 	case p.accept("BETWEEN"):
-		return p.between(left)
+		_, _, holds := p.between(left)
+		return holds
 	case p.sql && p.accept("IS", "MISSING"):
 		return func(it Item) bool { return left(it) == nil }
 	case p.accept("IN"):
@@ -145,6 +155,9 @@ func (p *Parser) term() Condition {
 		p.expect(first)
 		p.list(func() { choices = append(choices, p.operand()) })
 		p.expect(last)
+		if len(choices) > maxChoices {
+			Fail("Invalid operand count for operator: IN; operands: %d, at most %d", len(choices), maxChoices)
+		}
 		return func(it Item) bool {
 			for _, c := range choices {
 				if holds("=", left(it), c(it)) {
@@ -168,11 +181,15 @@ func (p *Parser) binary(f func(a, b types.AttributeValue) bool) Condition {
 	return func(it Item) bool { return f(a(it), b(it)) }
 }
 
-func (p *Parser) between(left operand) Condition {
-	low := p.operand()
+// between reads the bounds of a range, of which two values must be in order.
+func (p *Parser) between(left operand) (low, high operand, where Condition) {
+	low = p.operand()
 	p.expect("AND")
-	high := p.operand()
-	return func(it Item) bool { return holds(">=", left(it), low(it)) && holds("<=", left(it), high(it)) }
+	high = p.operand()
+	if a, b := low(nil), high(nil); holds(">", a, b) {
+		Fail("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
+	}
+	return low, high, func(it Item) bool { return holds(">=", left(it), low(it)) && holds("<=", left(it), high(it)) }
 }
 
 func (p *Parser) comparison() string {

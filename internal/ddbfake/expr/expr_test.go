@@ -32,7 +32,7 @@ var (
 	}
 	names  = map[string]string{"#m": "m", "#odd": "a.b"}
 	values = expr.Item{
-		":9": num("9"), ":10": num("10"), ":10.0": num("10.0"), ":a": str("a"), ":ab": str("ab"), ":abc": str("abc"), ":z": str("z"), ":1": num("1"),
+		":9": num("9"), ":10": num("10"), ":a": str("a"), ":ab": str("ab"), ":abc": str("abc"), ":z": str("z"), ":1": num("1"),
 		":x": str("x"), ":xy": &types.AttributeValueMemberB{Value: []byte("xy")}, ":l": list(num("2")), ":c": set("c", "a"), ":3": num("3"), ":empty": list(),
 	}
 )

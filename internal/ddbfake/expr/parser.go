@@ -44,9 +44,34 @@ type Parser struct {
 	params []types.AttributeValue // of ?, in order
 }
 
+// Limits of names and values in bytes: of #name and :value themselves, and of
+// all that they stand for
+// (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
+const (
+	maxVariable  = 255
+	maxVariables = 2 << 20
+)
+
 // NewParser returns a parser that knows a request's names and values.
 func NewParser(names map[string]string, values Item) *Parser {
+	total := Size(values)
+	for name, v := range names {
+		checkVariable("ExpressionAttributeNames", name, '#')
+		total += len(name) + len(v)
+	}
+	for name := range values {
+		checkVariable("ExpressionAttributeValues", name, ':')
+	}
+	if total > maxVariables {
+		Fail("Expression attribute names and values have exceeded the maximum allowed size of 2 MB")
+	}
 	return &Parser{names: names, values: values, used: map[string]bool{}}
+}
+
+func checkVariable(parameter, name string, first byte) {
+	if len(name) < 2 || len(name) > maxVariable || name[0] != first || strings.Trim(strings.ToLower(name[1:]), "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+		Fail("%s contains invalid key: Syntax error; key: %q", parameter, name)
+	}
 }
 
 var tokenForm = regexp.MustCompile(`^\s*("[^"]+"|'(?:[^']|'')*'|[#:]?\w+|<=|>=|<>|[=<>()[\]+\-,.?*])`)
