@@ -77,8 +77,12 @@ func (t *table) checkItem(it Item) {
 			}
 		}
 	}
+}
+
+// checkSize refuses an item that is too large.
+func checkSize(it Item, what string) {
 	if expr.Size(it) > maxItem {
-		expr.Fail("Item size has exceeded the maximum allowed size")
+		expr.Fail("Item size%s has exceeded the maximum allowed size", what)
 	}
 }
 

@@ -67,8 +67,8 @@ func TestItemLimits(t *testing.T) {
 		"1E-130":                       {"t", item{"id": s("a"), "x": n("1E-130")}, ""},
 		"1E-131":                       {"t", item{"id": s("a"), "x": n("1E-131")}, "Number underflow"},
 		"not a number":                 {"t", item{"id": s("a"), "x": n("1x")}, "cannot be converted to a numeric value"},
-		"32 levels":                    {"t", item{"id": s("a"), "x": nested(32)}, ""},
-		"33 levels":                    {"t", item{"id": s("a"), "x": nested(33)}, "Nesting Levels"},
+		"32 levels":                    {"t", item{"id": s("a"), "x": nested(31)}, ""},
+		"33 levels":                    {"t", item{"id": s("a"), "x": nested(32)}, "Nesting Levels"},
 		"an empty text":                {"t", item{"id": s("a"), "x": s("")}, ""},
 		"an empty set":                 {"t", item{"id": s("a"), "x": &types.AttributeValueMemberSS{}}, "set may not be empty"},
 		"an element twice":             {"t", item{"id": s("a"), "x": &types.AttributeValueMemberSS{Value: []string{"a", "b", "a"}}}, "contains duplicates"},
@@ -83,6 +83,33 @@ func TestItemLimits(t *testing.T) {
 		}
 		if tt.want != "" {
 			refused(t, name, err, tt.want)
+		}
+	}
+}
+
+// What an update makes of an item has the limits of an item.
+func TestLimitsOfUpdates(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		expression string
+		value      types.AttributeValue
+		want       string
+	}{
+		"too large":               {"SET s = :v", s(strings.Repeat("x", 400<<10)), "Item size to update has exceeded"},
+		"too deep a value":        {"SET s = :v", nested(32), "Nesting Levels"},
+		"too deep in a map":       {"SET deep.x = :v", nested(31), "Nesting Levels"},
+		"an index's key":          {"SET failure_shard = :v", n("1"), "Type mismatch for Index Key failure_shard"},
+		"an index's key is empty": {"SET failure_shard = :v", s(""), "empty string value. IndexName: by_failure"},
+		"a sum of 39 digits":      {"SET n = n + :v", n("0." + strings.Repeat("1", 38)), "38 significant digits"},
+		"a sum too large":         {"SET huge = huge + :v", n("9E125"), "Number overflow"},
+	} {
+		db := stored(t)
+		put(t, db, "t", item{"id": s("a"), "n": n("9"), "s": s("x"), "huge": n("9E125"), "deep": &types.AttributeValueMemberM{Value: item{}}})
+		before := db.Item("t", item{"id": s("a")})
+		_, err := db.UpdateItem(t.Context(), update(tt.expression, "", nil, item{":v": tt.value}))
+		refused(t, name, err, tt.want)
+		if got := db.Item("t", item{"id": s("a")}); fmt.Sprint(len(got)) != fmt.Sprint(len(before)) || got["s"] != before["s"] {
+			t.Errorf("%s changed the item", name)
 		}
 	}
 }

@@ -38,6 +38,7 @@ func (t *table) write(key Item, q terms, p *expr.Parser) *write {
 func (t *table) putting(it Item, q terms) *write {
 	it = expr.Canonical(it)
 	t.checkItem(it)
+	checkSize(it, "")
 	p := parser(q.names, q.values)
 	w := t.write(t.main.keysOf(it), q, p)
 	p.Unused()
@@ -97,6 +98,8 @@ func (w *write) prepare() (o outcome, err error) {
 	}
 	if o.now = w.change(o.old); o.now != nil && !w.check {
 		w.t.checkItem(o.now)
+		checkSize(o.now, " to update")
+		expr.CheckNesting(o.now)
 	}
 	o.cost = w.t.writing(w.key, o)
 	return o, nil

@@ -8,9 +8,33 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// maxNesting is how deep maps and lists may lie in each other
+// maxNesting is how deep a value may lie in maps and lists; one that lies in
+// none is on the first level
 // (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
 const maxNesting = 32
+
+// CheckNesting refuses an item that is nested too deeply.
+func CheckNesting(it Item) {
+	for _, v := range it {
+		checkNesting(v, 1)
+	}
+}
+
+func checkNesting(v types.AttributeValue, level int) {
+	if level > maxNesting {
+		Fail("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
+	}
+	switch v := v.(type) {
+	case *types.AttributeValueMemberM:
+		for _, e := range v.Value {
+			checkNesting(e, level+1)
+		}
+	case *types.AttributeValueMemberL:
+		for _, e := range v.Value {
+			checkNesting(e, level+1)
+		}
+	}
+}
 
 // Canonical returns a copy of an item, or of a request's values, as DynamoDB
 // stores it: numbers without needless zeros, sets in order. It refuses values
@@ -24,31 +48,32 @@ func Canonical(it Item) Item {
 		if name == "" {
 			Fail("One or more parameter values were invalid: Attribute name must not be empty")
 		}
-		all[name] = canonical(v, 0)
+		checkNesting(v, 1)
+		all[name] = canonical(v)
 	}
 	return all
 }
 
 // CanonicalValue is [Canonical] for one value.
-func CanonicalValue(v types.AttributeValue) types.AttributeValue { return canonical(v, 0) }
+func CanonicalValue(v types.AttributeValue) types.AttributeValue {
+	checkNesting(v, 1)
+	return canonical(v)
+}
 
-func canonical(v types.AttributeValue, depth int) types.AttributeValue {
-	if depth > maxNesting {
-		Fail("Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit")
-	}
+func canonical(v types.AttributeValue) types.AttributeValue {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberN:
 		return &types.AttributeValueMemberN{Value: parseNumber(v.Value).String()}
 	case *types.AttributeValueMemberM:
 		inner := make(Item, len(v.Value))
 		for name, e := range v.Value {
-			inner[name] = canonical(e, depth+1)
+			inner[name] = canonical(e)
 		}
 		return &types.AttributeValueMemberM{Value: inner}
 	case *types.AttributeValueMemberL:
 		inner := make([]types.AttributeValue, len(v.Value))
 		for i, e := range v.Value {
-			inner[i] = canonical(e, depth+1)
+			inner[i] = canonical(e)
 		}
 		return &types.AttributeValueMemberL{Value: inner}
 	case *types.AttributeValueMemberSS:

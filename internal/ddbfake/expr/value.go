@@ -52,10 +52,14 @@ func ValueSize(v types.AttributeValue) int {
 	}
 }
 
-// numberSize is a byte for two significant digits, one more, and one for a sign.
+// numberSize counts a number's bytes: one, one for two significant digits
+// before and after the point each, and one for a sign. The documentation rounds
+// another way; this is what AWS does
+// (https://github.com/paritysuite/dynamodb-conformance, tests/tier3/limits/numberByteSize.test.ts).
 func numberSize(text string) int {
 	n := parseNumber(text)
-	size := (len(n.digits)+1)/2 + 1
+	whole := min(max(n.exponent, 0), len(n.digits))
+	size := 1 + (whole+1)/2 + (len(n.digits)-whole+1)/2
 	if n.negative {
 		size++
 	}
