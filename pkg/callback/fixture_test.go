@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"strconv"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	streams "github.com/aws/aws-sdk-go-v2/service/dynamodbstreams/types"
 	"go.uber.org/goleak"
 
 	"github.com/spillway-go/spillway/pkg/callback"
@@ -34,7 +32,8 @@ var errDown = errors.New("the service is down")
 type fixture struct {
 	*callback.Notifier
 	t      testing.TB
-	db     *streaming
+	db     *tasktabletest.DynamoDB
+	read   string // the last record of the stream that was taken
 	table  *tasktable.Table
 	in     *intake.Intake
 	queue  *fakeQueue // both queues
@@ -43,7 +42,7 @@ type fixture struct {
 
 func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
-	f := &fixture{t: tb, db: &streaming{DynamoDB: tasktabletest.NewDynamoDB()}, queue: &fakeQueue{}}
+	f := &fixture{t: tb, db: tasktabletest.NewDynamoDB(), queue: &fakeQueue{}}
 	f.table = tasktable.New(f.db, "tasks", nil)
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
@@ -53,57 +52,17 @@ func newFixture(tb testing.TB) *fixture {
 	return f
 }
 
-// streaming is a table with a stream of new and old images.
-type streaming struct {
-	*tasktabletest.DynamoDB
-	changes []*event.Change
-}
-
-func (s *streaming) PutItem(ctx context.Context, in *dynamodb.PutItemInput, opts ...func(*dynamodb.Options)) (out *dynamodb.PutItemOutput, err error) {
-	s.note(in.Item, func() { out, err = s.DynamoDB.PutItem(ctx, in, opts...) })
-	return out, err
-}
-
-func (s *streaming) UpdateItem(ctx context.Context, in *dynamodb.UpdateItemInput, opts ...func(*dynamodb.Options)) (out *dynamodb.UpdateItemOutput, err error) {
-	s.note(in.Key, func() { out, err = s.DynamoDB.UpdateItem(ctx, in, opts...) })
-	return out, err
-}
-
-// BatchExecuteStatement is refused: it would change items behind the stream's
-// back. Tests change one item at a time, which takes none.
-func (s *streaming) BatchExecuteStatement(context.Context, *dynamodb.BatchExecuteStatementInput, ...func(*dynamodb.Options)) (*dynamodb.BatchExecuteStatementOutput, error) {
-	return nil, errors.New("not streamed")
-}
-
-// note adds a change to the stream, unless nothing has changed.
-func (s *streaming) note(key map[string]types.AttributeValue, write func()) {
-	id := key["id"].(*types.AttributeValueMemberS).Value
-	before := imageOf(s.Item(id))
-	write()
-	after := imageOf(s.Item(id))
-	if before == after {
-		return
-	}
-	kind := event.Modify
-	if before == "" {
-		kind = event.Insert
-	}
-	s.changes = append(s.changes, &event.Change{
-		Kind: kind, Old: before, New: after, Keys: event.Image(`{"id":{"S":` + strconv.Quote(id) + `}}`), SequenceNumber: strconv.Itoa(len(s.changes)),
-	})
-}
-
-// imageOf writes an item as the stream does.
-func imageOf(it map[string]types.AttributeValue) event.Image {
+// imageOf writes an image of the stream as Lambda does.
+func imageOf(it map[string]streams.AttributeValue) event.Image {
 	if it == nil {
 		return ""
 	}
 	plain := map[string]map[string]string{}
 	for name, v := range it {
 		switch v := v.(type) {
-		case *types.AttributeValueMemberS:
+		case *streams.AttributeValueMemberS:
 			plain[name] = map[string]string{"S": v.Value}
-		case *types.AttributeValueMemberN:
+		case *streams.AttributeValueMemberN:
 			plain[name] = map[string]string{"N": v.Value}
 		default:
 			panic("an attribute of another kind")
@@ -223,9 +182,14 @@ func (f *fixture) replay(id string, run int) {
 }
 
 // stream takes the changes that have not been taken.
-func (f *fixture) stream() []*event.Change {
-	all := f.db.changes
-	f.db.changes = nil
+func (f *fixture) stream() (all []*event.Change) {
+	for _, r := range f.db.Records("", f.read, 1000) {
+		f.read = *r.Dynamodb.SequenceNumber
+		all = append(all, &event.Change{
+			Kind: event.ChangeKind(r.EventName), Old: imageOf(r.Dynamodb.OldImage), New: imageOf(r.Dynamodb.NewImage),
+			Keys: imageOf(r.Dynamodb.Keys), SequenceNumber: f.read,
+		})
+	}
 	return all
 }
 
