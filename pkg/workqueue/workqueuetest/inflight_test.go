@@ -59,9 +59,24 @@ func TestTwelveHours(t *testing.T) {
 		if got := change(t, s, "a", rec.ReceiptHandle, 11*3600); got != "" {
 			t.Errorf("up to twelve hours: %q", got)
 		}
-		// A Queue never asks for more, as long as a function can hold a message.
-		if err := q.ChangeVisibility(t.Context(), []workqueue.Visibility{{Receipt: rec.ReceiptHandle, After: 24 * time.Hour}})[0]; err == nil {
-			t.Error("a Queue asked an hour after the receive for almost twelve more")
+	})
+}
+
+// TestLongestVisibility: the longest visibility that a Queue asks for is taken
+// until a function that has the message must have ended.
+func TestLongestVisibility(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := workqueuetest.New()
+		q := open(s, "a", workqueuetest.QueueOptions{Visibility: time.Hour})
+		send(t, q, "x")
+		ask := []workqueue.Visibility{{Receipt: s.Receive("a", 1)[0].ReceiptHandle, After: 24 * time.Hour}}
+		time.Sleep(15 * time.Minute)
+		if err := q.ChangeVisibility(t.Context(), ask)[0]; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second)
+		if err := q.ChangeVisibility(t.Context(), ask)[0]; err == nil || errors.Is(err, workqueue.ErrReceiptGone) {
+			t.Errorf("a second later: %v", err)
 		}
 	})
 }

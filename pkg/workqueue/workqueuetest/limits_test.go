@@ -3,19 +3,13 @@ package workqueuetest_test
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 
-	"github.com/spillway-go/spillway/pkg/workqueue"
 	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
 
@@ -246,142 +240,6 @@ func TestBatchRefused(t *testing.T) {
 			}
 			if _, err := s.ChangeMessageVisibilityBatch(t.Context(), change); code(err) != tt.code {
 				t.Errorf("ChangeMessageVisibilityBatch: %v", err)
-			}
-		})
-	}
-}
-
-// TestReceiveRefused is about the parameters of a receive.
-func TestReceiveRefused(t *testing.T) {
-	s := workqueuetest.New()
-	s.Create("a", workqueuetest.QueueOptions{})
-	for name, tt := range map[string]struct {
-		in   sqs.ReceiveMessageInput
-		code string
-	}{
-		"ten":              {sqs.ReceiveMessageInput{MaxNumberOfMessages: 10, VisibilityTimeout: 43_200}, ""},
-		"eleven":           {sqs.ReceiveMessageInput{MaxNumberOfMessages: 11}, badValue},
-		"a wait of 21 s":   {sqs.ReceiveMessageInput{WaitTimeSeconds: 21}, badValue},
-		"a negative wait":  {sqs.ReceiveMessageInput{WaitTimeSeconds: -1}, badValue},
-		"hidden for 43201": {sqs.ReceiveMessageInput{VisibilityTimeout: 43_201}, badValue},
-	} {
-		in := tt.in
-		in.QueueUrl = url("a")
-		if _, err := s.ReceiveMessage(t.Context(), &in); code(err) != tt.code {
-			t.Errorf("%s: %v, want %q", name, err, tt.code)
-		}
-	}
-}
-
-// TestAttributesAskedFor: a receive brings what it asked for and nothing else.
-func TestAttributesAskedFor(t *testing.T) {
-	s := workqueuetest.New()
-	q := open(s, "a", workqueuetest.QueueOptions{Visibility: 1})
-	out := text("x")
-	out.Group, out.Trace = "g", "Root=1"
-	out.Attributes = map[string]types.MessageAttributeValue{"task": str("1"), "task.type": str("2"), "Task": str("3")}
-	if err := q.Send(t.Context(), out); err != nil {
-		t.Fatal(err)
-	}
-	names := func(in sqs.ReceiveMessageInput) (got []string) {
-		in.QueueUrl, in.VisibilityTimeout = url("a"), 1
-		s.Create("a", workqueuetest.QueueOptions{})
-		if err := q.Send(t.Context(), out); err != nil {
-			t.Fatal(err)
-		}
-		answer, err := s.ReceiveMessage(t.Context(), &in)
-		if err != nil || len(answer.Messages) != 1 || *answer.Messages[0].MD5OfBody != "9dd4e461268c8034f5c8564e155c67a6" {
-			t.Fatalf("%+v, %v", answer, err)
-		}
-		return slices.Sorted(func(yield func(string) bool) {
-			for name := range maps.Keys(answer.Messages[0].MessageAttributes) {
-				yield(name)
-			}
-			for name := range maps.Keys(answer.Messages[0].Attributes) {
-				yield("system " + name)
-			}
-		})
-	}
-	for name, tt := range map[string]struct {
-		in   sqs.ReceiveMessageInput
-		want []string
-	}{
-		"none":   {sqs.ReceiveMessageInput{}, nil},
-		"a name": {sqs.ReceiveMessageInput{MessageAttributeNames: []string{"task", "other"}}, []string{"task"}},
-		"prefix": {sqs.ReceiveMessageInput{MessageAttributeNames: []string{"task.*"}}, []string{"task", "task.type"}},
-		"all":    {sqs.ReceiveMessageInput{MessageAttributeNames: []string{"All"}}, []string{"Task", "task", "task.type"}},
-		"system": {sqs.ReceiveMessageInput{MessageSystemAttributeNames: []types.MessageSystemAttributeName{"MessageGroupId", "AWSTraceHeader"}}, []string{"system AWSTraceHeader", "system MessageGroupId"}},
-		"all system": {sqs.ReceiveMessageInput{AttributeNames: []types.QueueAttributeName{"All"}}, []string{
-			"system AWSTraceHeader", "system ApproximateFirstReceiveTimestamp", "system ApproximateReceiveCount", "system MessageGroupId", "system SenderId", "system SentTimestamp",
-		}},
-	} {
-		if diff := cmp.Diff(tt.want, names(tt.in)); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-}
-
-// TestQueueSendsWhatSQSTakes: of any messages, those that a workqueue.Queue
-// lets pass are taken, and it never learns from SQS that one is illegal.
-func TestQueueSendsWhatSQSTakes(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		s := workqueuetest.New()
-		name := rapid.SampledFrom([]string{"a", "a.fifo"}).Draw(rt, "queue")
-		q := open(s, name, workqueuetest.QueueOptions{})
-		value := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "1", "-0.5e7", "\x00", "\uFFFE", "\xFF", "0x1", "1_000", "Inf", " 1"}))
-		kind := rapid.SampledFrom([]string{"", "String", "Number", "Binary", "String.x", "Number.int", "Binary.é", "Text", "String.\x01"})
-		name1 := rapid.OneOf(rapid.String(), rapid.StringMatching(`[A-Za-z0-9._-]{0,12}`), rapid.SampledFrom([]string{"AWS.x", "a..b", ".a", "a.", "Amazon.y", strings.Repeat("n", 257)}))
-		attribute := rapid.Custom(func(rt *rapid.T) types.MessageAttributeValue {
-			v := typed(kind.Draw(rt, "type"), value.Draw(rt, "value"))
-			if strings.HasPrefix(*v.DataType, "Binary") {
-				v.BinaryValue, v.StringValue = []byte(*v.StringValue), nil
-			}
-			return v
-		})
-		out := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) workqueue.Outgoing {
-			return workqueue.Outgoing{
-				Body:       value.Draw(rt, "body") + strings.Repeat("x", rapid.SampledFrom([]int{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 << 19, 1<<20 - 3, 1 << 20}).Draw(rt, "padding")),
-				Attributes: rapid.MapOfN(name1, attribute, 0, 11).Draw(rt, "attributes"),
-				Group:      value.Draw(rt, "group"), Trace: value.Draw(rt, "trace"),
-			}
-		}), 1, 12).Draw(rt, "messages")
-		sent := 0
-		for i, err := range q.SendBatch(t.Context(), out) {
-			invalid, isInvalid := errors.AsType[*workqueue.InvalidError](err)
-			_, isLarge := errors.AsType[*workqueue.TooLargeError](err)
-			switch {
-			case err == nil:
-				sent++
-			case !isInvalid && !isLarge:
-				rt.Fatalf("message %d: SQS refused it: %v (%v)", i, err, invalid)
-			}
-		}
-		if n := len(s.Messages(name)); n != sent {
-			rt.Fatalf("%d messages, %d sent", n, sent)
-		}
-	})
-}
-
-// TestTenThousand: a queue with 10,000 messages is worked through in a time
-// that does not grow with their square.
-func TestTenThousand(t *testing.T) {
-	for _, name := range []string{"a", "a.fifo"} {
-		synctest.Test(t, func(t *testing.T) {
-			s := workqueuetest.New(workqueuetest.AsOnAWS(1))
-			q := open(s, name, workqueuetest.QueueOptions{})
-			seen := map[string]bool{}
-			for range 1000 {
-				send(t, q, "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-			}
-			for range 3000 {
-				records := s.Receive(name, 10)
-				for _, rec := range records {
-					seen[rec.MessageId] = true
-				}
-				s.Acknowledge(name, records, []byte(`{"batchItemFailures":[]}`))
-			}
-			if len(seen) != 10_000 {
-				t.Errorf("%s: %d messages", name, len(seen))
 			}
 		})
 	}

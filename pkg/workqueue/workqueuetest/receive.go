@@ -129,7 +129,7 @@ func (m *message) received(in *sqs.ReceiveMessageInput) types.Message {
 	asked := func(name string) bool {
 		return slices.ContainsFunc(in.MessageSystemAttributeNames, func(a types.MessageSystemAttributeName) bool {
 			return string(a) == name || a == types.MessageSystemAttributeNameAll
-		}) || slices.ContainsFunc(in.AttributeNames, func(a types.QueueAttributeName) bool { return string(a) == name || a == types.QueueAttributeNameAll })
+		})
 	}
 	for name, v := range m.system() {
 		if asked(name) {
