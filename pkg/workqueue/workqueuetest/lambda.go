@@ -96,7 +96,7 @@ func (s *SQS) Receive(name string, limit int) []events.SQSMessage {
 	defer s.mu.Unlock()
 	q, now, size := s.queue(name), time.Now(), len(`{"Records":[]}`)
 	s.move(now)
-	r := receiving{limit: limit, hide: q.opts.Visibility, dead: s.grave(q, now), now: now}
+	r := receiving{limit: limit, hide: q.opts.Visibility, dead: s.toDeadLetters(q, now), now: now}
 	r.fits = func(m *message) bool {
 		size += len(encode(m.record(name))) + len(handle{queue: name, id: m.ID}.String()) + 64 // the new receipt is longer
 		return size <= maxPayload

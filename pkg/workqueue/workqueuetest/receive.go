@@ -63,7 +63,7 @@ func (s *SQS) poll(q *queue, in *sqs.ReceiveMessageInput, hide time.Duration, un
 		return nil, refuse("OverLimit", "Too many messages in flight on the queue %s.", q.name)
 	}
 	limit := max(int(in.MaxNumberOfMessages), 1)
-	for _, m := range q.receive(receiving{limit: limit, hide: hide, short: short, dead: s.grave(q, now), now: now}) {
+	for _, m := range q.receive(receiving{limit: limit, hide: hide, short: short, dead: s.toDeadLetters(q, now), now: now}) {
 		out.Messages = append(out.Messages, m.received(in))
 	}
 	if len(out.Messages) > 0 || !now.Before(until) {
@@ -105,12 +105,12 @@ func checkReceive(in *sqs.ReceiveMessageInput) error {
 	return nil
 }
 
-// grave returns what takes the messages that the redrive policy moves out of q.
+// toDeadLetters returns what takes the messages that the redrive policy moves out of q.
 // A standard queue's keep the time of their send, from which their retention
 // counts; a FIFO queue's get a new one, and their id for deduplication
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html,
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html).
-func (s *SQS) grave(q *queue, now time.Time) func(*message) {
+func (s *SQS) toDeadLetters(q *queue, now time.Time) func(*message) {
 	return func(m *message) {
 		m.VisibleAt, m.MovedFrom = now, arnPrefix+q.name
 		if q.fifo() {
