@@ -27,6 +27,8 @@ type Options struct {
 	// may see a write: each sees it after a random part of Lag, and the writes
 	// of one item in their order. On AWS that is usually less than a second.
 	Lag time.Duration
+	// FreshReads keeps Lag from reads of tables: only indexes lag.
+	FreshReads bool
 	// Throttles is the rate of requests, and of entries of batches and
 	// transactions, that are throttled.
 	Throttles float64
@@ -82,7 +84,7 @@ func (d *DB) CreateTable(s Spec) {
 	t := &table{Spec: s, name: s.Name, mixed: map[string]bool{}, units: map[string]Units{}, buckets: map[string]*bucket{}}
 	all := Index{Hash: s.Hash, Range: s.Range}
 	t.main = newView(&s, all)
-	if d.opts.Lag > 0 {
+	if d.opts.Lag > 0 && !d.opts.FreshReads {
 		t.replica = newView(&s, all)
 	}
 	for _, x := range s.Indexes {

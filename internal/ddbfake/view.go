@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ type view struct {
 	rng     Key
 	keys    []string // names of the keys of view and table
 	project func(Item) Item
-	entries []entry
+	entries []*entry // in order; pointers, which are quick to move
 
 	pending []change // not seen yet, in the order of the writes
 	due     map[string]time.Time
@@ -114,7 +115,7 @@ func (v *view) keysOf(it Item) Item {
 }
 
 func (v *view) find(at place) (int, bool) {
-	return slices.BinarySearchFunc(v.entries, at, func(e entry, at place) int { return e.at.compare(at) })
+	return slices.BinarySearchFunc(v.entries, at, func(e *entry, at place) int { return e.at.compare(at) })
 }
 
 func (v *view) get(at place) Item {
@@ -136,7 +137,7 @@ func (v *view) show(id string, old, now Item) {
 	if !isHere {
 		return
 	}
-	e := entry{is, v.entry(now)}
+	e := &entry{is, v.entry(now)}
 	if i, found := v.find(is); found {
 		v.entries[i] = e
 	} else {
@@ -176,10 +177,7 @@ func (v *view) walk(hash *string, after *place, forward bool, each func(Item) bo
 	if hash != nil {
 		at := place{partition: partitionOf(*hash), hash: *hash}
 		first, _ = v.find(at)
-		last = first
-		for last < len(v.entries) && v.entries[last].at.hash == *hash {
-			last++
-		}
+		last = first + sort.Search(len(v.entries)-first, func(i int) bool { return v.entries[first+i].at.hash != *hash })
 	}
 	if after != nil {
 		i, found := v.find(*after)
