@@ -7,15 +7,14 @@
 //
 // # Why a DynamoDB and not a second table
 //
-// What is simulated is the client, not the table: [DynamoDB] keeps items in a
-// map and evaluates the expressions and PartiQL statements that package
-// tasktable sends. A second implementation of the protocol would be shorter,
-// but then unit tests everywhere would trust the copy, and each rule would be
-// written twice. This way there is one implementation, and a unit test runs
-// its very conditions, under the race detector, without a network.
-// The price is an evaluator of some 300 lines; it accepts only the grammar that
-// is in use and refuses everything else loudly. [Run] keeps it honest: the
-// same suite passes on DynamoDB.
+// [DynamoDB] simulates the client, not the table: it evaluates the expressions
+// and PartiQL statements that package tasktable sends, in a DynamoDB in memory
+// that all packages of this module share. A second implementation of the
+// protocol would be shorter, but unit tests would then trust the copy, and each
+// rule would be written twice. This way a unit test runs the conditions of the
+// one implementation, under the race detector and without a network. The
+// DynamoDB in memory refuses what AWS refuses and what it does not know. [Run]
+// keeps it honest: the same suite passes on DynamoDB.
 //
 // # The model
 //
