@@ -100,13 +100,13 @@ func TestUnprocessed(t *testing.T) {
 // The same seed makes the same accidents, and the zero value makes none.
 func TestSeed(t *testing.T) {
 	t.Parallel()
-	opts := &ddbfake.Options{Seed: 9, Throttles: 0.1, Conflicts: 0.1, Unprocessed: 0.1}
-	a, b := story(t, opts), story(t, opts)
+	opts := ddbfake.AsOnAWS(9)
+	a, b := story(t, &opts), story(t, &opts)
 	if fmt.Sprint(a) != fmt.Sprint(b) {
 		t.Errorf("%v\n%v", a, b)
 	}
 	opts.Seed = 10
-	if c := story(t, opts); fmt.Sprint(a) == fmt.Sprint(c) {
+	if c := story(t, &opts); fmt.Sprint(a) == fmt.Sprint(c) {
 		t.Error("another seed makes the same accidents")
 	}
 	for what, n := range story(t, nil) {

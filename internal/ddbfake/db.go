@@ -43,6 +43,14 @@ type Options struct {
 	PartitionLimits bool
 }
 
+// AsOnAWS returns the options that leave out nothing that DynamoDB may do:
+// indexes and reads lag by up to a second, one request in a hundred is
+// throttled, one transaction in fifty meets another one, and one entry of a
+// batch in fifty is left over.
+func AsOnAWS(seed uint64) Options {
+	return Options{Seed: seed, Lag: time.Second, Throttles: 0.01, Conflicts: 0.02, Unprocessed: 0.02, PartitionLimits: true}
+}
+
 // DB is a DynamoDB in memory. Safe for concurrent use.
 type DB struct {
 	mu     sync.Mutex
