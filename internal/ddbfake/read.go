@@ -99,13 +99,11 @@ func (d *DB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _
 	defer d.mu.Unlock()
 	skip := d.leftOver(len(all), fault)
 	out = &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}, UnprocessedKeys: map[string]types.KeysAndAttributes{}}
-	size, costs := 0, []charge(nil)
+	size, costs, left := 0, []charge(nil), map[string][]map[string]types.AttributeValue{}
 	for i, w := range all {
 		it, cost := d.get(w.t, w.key, w.consistent)
 		if skip[i] || size+expr.Size(it) > maxResponse || d.afford(cost) != nil {
-			rest := in.RequestItems[w.name]
-			rest.Keys = append(out.UnprocessedKeys[w.name].Keys, w.given)
-			out.UnprocessedKeys[w.name] = rest
+			left[w.name] = append(left[w.name], w.given)
 			continue
 		}
 		costs = append(costs, cost)
@@ -113,6 +111,11 @@ func (d *DB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _
 		if it != nil && (!fault.Stale || w.consistent) {
 			out.Responses[w.name] = append(out.Responses[w.name], w.part(it))
 		}
+	}
+	for name, keys := range left {
+		rest := in.RequestItems[name] // with the projection and the consistency
+		rest.Keys = keys
+		out.UnprocessedKeys[name] = rest
 	}
 	if len(costs) == 0 && fault.Unprocessed == 0 {
 		return nil, throttled()

@@ -90,7 +90,7 @@ func (v *view) place(id string, it Item) (place, bool) {
 
 func partitionOf(hash string) uint64 {
 	h := fnv.New64a()
-	h.Write([]byte(hash))
+	_, _ = h.Write([]byte(hash)) // never fails
 	return h.Sum64()
 }
 

@@ -73,8 +73,14 @@ func TestSizes(t *testing.T) {
 		v    types.AttributeValue
 		want int
 	}{
-		{str("é"), 2}, {&types.AttributeValueMemberNULL{Value: true}, 1}, {&types.AttributeValueMemberBOOL{}, 1}, {list(), 3}, {list(str("ab"), num("1")), 3 + 3 + 3},
-		{set("a", "bc"), 3}, {&types.AttributeValueMemberNS{Value: []string{"1", "-1"}}, 5}, {&types.AttributeValueMemberBS{Value: [][]byte{{1}, {2, 3}}}, 3},
+		{str("é"), 2},
+		{&types.AttributeValueMemberNULL{Value: true}, 1},
+		{&types.AttributeValueMemberBOOL{}, 1},
+		{list(), 3},
+		{list(str("ab"), num("1")), 3 + 3 + 3},
+		{set("a", "bc"), 3},
+		{&types.AttributeValueMemberNS{Value: []string{"1", "-1"}}, 5},
+		{&types.AttributeValueMemberBS{Value: [][]byte{{1}, {2, 3}}}, 3},
 		{&types.AttributeValueMemberM{Value: expr.Item{"name": str("ab")}}, 3 + 4 + 2 + 1},
 	} {
 		if got := expr.ValueSize(tt.v); got != tt.want {

@@ -81,7 +81,7 @@ func (k Key) item() Item {
 
 func keyOf(it Item) Key {
 	text := func(name string) string {
-		s, _ := it[name].(*types.AttributeValueMemberS) //nolint:errcheck // the key of a broken statement is missing
+		s, _ := it[name].(*types.AttributeValueMemberS) // nil in a broken statement
 		if s == nil {
 			return ""
 		}
