@@ -147,13 +147,6 @@ func sizeOf(v types.AttributeValue) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.Itoa(n)}
 }
 
-// Compare orders two strings, numbers or binaries; 0 if there is no order
-// between them.
-func Compare(a, b types.AttributeValue) int {
-	c, _ := compare(a, b)
-	return c
-}
-
 // compare orders two values; not ok if there is no order between them.
 func compare(a, b types.AttributeValue) (c int, ok bool) {
 	x, isNumber := decimal(a)
