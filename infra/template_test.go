@@ -392,12 +392,12 @@ func TestTripRoles(t *testing.T) {
 			"sqs:SendMessage on SagaFailuresQueue.Arn",
 		},
 		"TripBookRole": {
-			"dynamodb:GetItem on ControlTable.Arn", "dynamodb:GetItem on ReservationsTable.Arn",
-			"dynamodb:PutItem on ReservationsTable.Arn", "dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
+			"dynamodb:GetItem on ReservationsTable.Arn", "dynamodb:PutItem on ReservationsTable.Arn",
+			"dynamodb:Query on ControlTable.Arn", "dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
 		},
 		"TripCancelRole": {
-			"dynamodb:DeleteItem on ReservationsTable.Arn", "dynamodb:GetItem on ControlTable.Arn", "dynamodb:GetItem on ReservationsTable.Arn",
-			"dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
+			"dynamodb:DeleteItem on ReservationsTable.Arn", "dynamodb:GetItem on ReservationsTable.Arn",
+			"dynamodb:Query on ControlTable.Arn", "dynamodb:UpdateItem on ControlTable.Arn", "dynamodb:UpdateItem on ReservationsTable.Arn",
 		},
 		"RecoverRole": {
 			"dynamodb:GetItem on TasksTable.Arn", "dynamodb:UpdateItem on TasksTable.Arn", "sqs:SendMessage on SagaFailuresQueue.Arn", "states:DescribeExecution on " + tripExecutions,

@@ -30,7 +30,8 @@ func TestCommands(t *testing.T) {
 		"inventory.put": {"items", "by"}, "inventory.get": {"ids"},
 		"saga.list": {"status", "max", "cursor"}, "saga.show": {"execution"}, "saga.resume": {"execution", "step", "reason", "by"},
 		"saga.skip": {"execution", "step", "reason", "by"}, "saga.done": {"execution", "step", "reason", "by"},
-		"chaos.set": {"target", "fault", "rate", "times", "latency", "for", "by"}, "chaos.clear": {"target", "by"}, "chaos.status": nil,
+		"chaos.set":   {"target", "execution", "fault", "rate", "times", "latency", "for", "by"},
+		"chaos.clear": {"target", "execution", "by"}, "chaos.status": nil,
 	}
 	got := map[string][]string{}
 	for name, c := range commands {

@@ -42,7 +42,7 @@ func (c *Chaos) checkTarget(target chaos.Target) error {
 }
 
 func faultOf(a chaos.Active) adminapi.Fault {
-	f := adminapi.Fault{Target: string(a.Target), Fault: adminapi.FaultKind(a.Fault), Rate: a.Rate, Until: task.At(a.Until), By: a.By}
+	f := adminapi.Fault{Target: string(a.Target), Execution: a.Execution, Fault: adminapi.FaultKind(a.Fault), Rate: a.Rate, Until: task.At(a.Until), By: a.By}
 	if a.Rate == 0 {
 		f.TimesLeft = &a.TimesLeft
 	}
@@ -69,13 +69,13 @@ func chaosSet(ctx context.Context, a *Admin, q adminapi.ChaosSetRequest) (*admin
 	}
 	by := task.CleanText(q.By, maxBy)
 	set, err := a.Chaos.Faults.Set(ctx, chaos.Setting{
-		Target: chaos.Target(q.Target), Fault: chaos.Fault(q.Fault), Rate: q.Rate, Times: q.Times, Latency: latency, For: span, By: by,
+		Target: chaos.Target(q.Target), Execution: q.Execution, Fault: chaos.Fault(q.Fault), Rate: q.Rate, Times: q.Times, Latency: latency, For: span, By: by,
 	})
 	if err != nil {
 		return nil, err
 	}
 	slog.WarnContext(ctx, "fault set", slog.String("target", q.Target), slog.String("fault", string(q.Fault)), slog.Float64("rate", q.Rate),
-		slog.Int("times", q.Times), slog.Time("until", set.Until), slog.String("by", by))
+		slog.String("execution", q.Execution), slog.Int("times", q.Times), slog.Time("until", set.Until), slog.String("by", by))
 	f := faultOf(*set)
 	return &f, nil
 }
@@ -89,7 +89,14 @@ func chaosClear(ctx context.Context, a *Admin, q adminapi.ChaosClearRequest) (*a
 			return nil, err
 		}
 	}
-	cleared, err := a.Chaos.Faults.Clear(ctx, chaos.Target(q.Target))
+	if q.Target != "" && q.Execution != "" {
+		return nil, &Error{adminapi.CodeInvalid, `"target" and "execution" exclude each other: an execution's faults are cleared at all targets`}
+	}
+	clearFaults := func() ([]chaos.Target, error) { return a.Chaos.Faults.Clear(ctx, chaos.Target(q.Target)) }
+	if q.Execution != "" {
+		clearFaults = func() ([]chaos.Target, error) { return a.Chaos.Faults.ClearExecution(ctx, q.Execution) }
+	}
+	cleared, err := clearFaults()
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,11 @@ func TestChaos(t *testing.T) {
 		f.is(f.ok(`{"command":"chaos.clear","target":"saga.CancelHotel"}`), nil, `{"ok": true, "cleared": ["saga.CancelHotel"]}`)
 		f.is(f.ok(`{"command":"chaos.clear"}`), nil, `{"ok": true, "cleared": ["saga.BookFlight"]}`)
 		f.is(f.ok(`{"command":"chaos.clear","by":"me"}`), nil, `{"ok": true, "cleared": []}`)
+
+		f.is(f.ok(`{"command":"chaos.set","target":"saga.BookFlight","execution":"01A-1","fault":"panic","rate":1}`), nil,
+			`{"ok": true, "target": "saga.BookFlight", "execution": "01A-1", "fault": "panic", "rate": 1, "until": "TIME"}`)
+		f.is(f.ok(`{"command":"chaos.clear","execution":"01A-2"}`), nil, `{"ok": true, "cleared": []}`)
+		f.is(f.ok(`{"command":"chaos.clear","execution":"01A-1"}`), nil, `{"ok": true, "cleared": ["saga.BookFlight"]}`)
 	})
 }
 
@@ -85,6 +90,8 @@ func TestChaosRefused(t *testing.T) {
 			{`"chaos.set","target":"saga.BookFlight","fault":"panic","times":1,"for":"2 hours"`, adminapi.CodeInvalid, `"for" is "2 hours", which is no duration such as "90s"`},
 			{`"chaos.set","target":"saga.BookFlight","fault":"latency","times":1,"latency":"long"`, adminapi.CodeInvalid, `"latency" is "long", which is no duration`},
 			{`"chaos.set","target":"saga.BookFlight","fault":"latency","times":1`, adminapi.CodeInvalid, "this fault needs one, from 1ms to 15m"},
+			{`"chaos.set","target":"saga.BookFlight","execution":"01A 1","fault":"panic","times":1`, adminapi.CodeInvalid, `"01A 1" is no execution`},
+			{`"chaos.clear","target":"saga.BookFlight","execution":"01A-1"`, adminapi.CodeInvalid, "exclude each other"},
 			{`"chaos.clear","target":"saga.BookTrain"`, adminapi.CodeInvalid, `there is no target "saga.BookTrain"`},
 			{`"chaos.clear","target":"sfn"`, adminapi.CodeUnsupported, "faults of sfn cannot be injected yet"},
 		} {

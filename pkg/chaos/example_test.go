@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/chaos"
@@ -61,6 +62,29 @@ func ExampleStore() {
 	// true invalid fault: there is no fault "melt": known are business_error, error, panic, timeout, throttle, latency, error_after_effect
 	// saga.BookCar panic 0.5
 	// [saga.BookCar]
+}
+
+// Executions fail side by side, each in its own way.
+func ExampleStore_ClearExecution() {
+	ctx := context.Background()
+	table := archivetest.NewTable()
+	faults := chaos.NewStore(table, "control")
+	_, _ = faults.Set(ctx, chaos.Setting{Target: chaos.Step("BookCar"), Execution: "01A-1", Fault: chaos.PlainError, Rate: 1})
+
+	injector := chaos.New(table, "control", &chaos.Options{
+		Logger:    slog.New(slog.DiscardHandler),
+		Execution: func(payload json.RawMessage) string { return strings.Trim(string(payload), `"`) },
+	})
+	handler := injector.Wrap(chaos.Step("BookCar"), func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, nil })
+	for _, execution := range []string{`"01B-1"`, `"01A-1"`} {
+		_, err := handler(ctx, json.RawMessage(execution))
+		fmt.Println(execution, err)
+	}
+	fmt.Println(faults.ClearExecution(ctx, "01A-1"))
+	// Output:
+	// "01B-1" <nil>
+	// "01A-1" fault injected at saga.BookCar: error
+	// [saga.BookCar] <nil>
 }
 
 func ExampleFaults() {

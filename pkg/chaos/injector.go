@@ -53,7 +53,7 @@ func (i *Injector) Wrap(target Target, next Handler) Handler {
 		return next
 	}
 	return func(ctx context.Context, payload json.RawMessage) (json.RawMessage, error) {
-		a := i.draw(ctx, target)
+		a := i.draw(ctx, target, payload)
 		if a == nil {
 			return next(ctx, payload)
 		}
@@ -63,14 +63,14 @@ func (i *Injector) Wrap(target Target, next Handler) Handler {
 }
 
 // draw returns the fault that hits this call, or nil.
-func (i *Injector) draw(ctx context.Context, target Target) *Active {
+func (i *Injector) draw(ctx context.Context, target Target, payload json.RawMessage) *Active {
 	// Without the monotonic clock, which may stand still while an environment is
 	// frozen between two calls.
 	began := time.Now().Round(0)
 	if i.isQuiet(target, began) {
 		return nil
 	}
-	a, hits, err := i.ask(ctx, target)
+	a, hits, err := i.ask(ctx, target, i.opts.Execution(payload))
 	i.heard(ctx, target, err)
 	switch {
 	case err != nil:
@@ -85,28 +85,55 @@ func (i *Injector) draw(ctx context.Context, target Target) *Active {
 }
 
 // ask looks for a fault, and draws whether it hits this call. Without one that
-// could hit any it returns nil.
-func (i *Injector) ask(ctx context.Context, target Target) (a *Active, hits bool, err error) {
+// could hit a call of the target, of any execution, it returns nil.
+func (i *Injector) ask(ctx context.Context, target Target, execution string) (a *Active, hits bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, i.opts.StoreTimeout)
 	defer cancel()
-	out, err := i.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &i.table, ConsistentRead: aws.Bool(true), Key: keyOf(target)})
-	if err != nil {
-		return nil, false, fmt.Errorf("read the fault of %s: %w", target, err)
-	}
-	if len(out.Item) == 0 {
-		return nil, false, nil
-	}
-	a, err = decode(out.Item)
-	switch {
-	case err != nil:
+	all, err := i.faultsOf(ctx, target)
+	if len(all) == 0 || err != nil {
 		return nil, false, err
-	case a.spent(time.Now()):
-		return nil, false, nil
-	case a.Rate > 0:
+	}
+	n := slices.IndexFunc(all, func(a *Active) bool { return execution != "" && a.Execution == execution })
+	if n < 0 {
+		n = slices.IndexFunc(all, func(a *Active) bool { return a.Execution == "" })
+	}
+	if n < 0 {
+		return all[0], false, nil
+	}
+	a = all[n]
+	if a.Rate > 0 {
 		return a, i.chance() < a.Rate, nil
 	}
 	hits, err = i.take(ctx, a)
 	return a, hits, err
+}
+
+// faultsOf returns the faults of a target that may hit calls. One that cannot be
+// read is an error: it may be the one that was meant.
+func (i *Injector) faultsOf(ctx context.Context, target Target) (all []*Active, err error) {
+	in := &dynamodb.QueryInput{
+		TableName: &i.table, ConsistentRead: aws.Bool(true), KeyConditionExpression: aws.String("pk = :pk AND sk BETWEEN :from AND :to"),
+		// What may follow a name is greater than $, which comes after #.
+		ExpressionAttributeValues: item{":pk": str(partition), ":from": str(string(target)), ":to": str(string(target) + "$")},
+	}
+	for {
+		out, err := i.api.Query(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("read the faults of %s: %w", target, err)
+		}
+		for _, it := range out.Items {
+			a, err := decode(it)
+			if err != nil {
+				return nil, err
+			}
+			if !a.spent(time.Now()) {
+				all = append(all, a)
+			}
+		}
+		if in.ExclusiveStartKey = out.LastEvaluatedKey; len(in.ExclusiveStartKey) == 0 {
+			return all, nil
+		}
+	}
 }
 
 // take counts this call as one that is hit, if there is one left. The client
@@ -115,7 +142,7 @@ func (i *Injector) ask(ctx context.Context, target Target) (a *Active, hits bool
 func (i *Injector) take(ctx context.Context, a *Active) (bool, error) {
 	nonce := cryptorand.Text()
 	_, err := i.api.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &i.table, Key: keyOf(a.Target),
+		TableName: &i.table, Key: keyOf(a.Target, a.Execution),
 		UpdateExpression:    aws.String("SET times_left = times_left - :one ADD hits :hits"),
 		ConditionExpression: aws.String("set_id = :set AND times_left > :none AND NOT contains(hits, :hit)"),
 		ExpressionAttributeValues: item{

@@ -38,15 +38,15 @@ func TestCost(t *testing.T) {
 		if r.ran.Load() != 1000 {
 			r.Errorf("the handler ran %d times", r.ran.Load())
 		}
-		r.calls(map[string]int{"GetItem": 10})
+		r.calls(map[string]int{"Query": 10})
 
 		// One with a rate costs a read for each call, one that counts a write as well.
 		r.set(chaos.Setting{Target: book, Fault: chaos.PlainError, Rate: 1})
 		r.hits(h, 5)
-		r.calls(map[string]int{"PutItem": 1, "GetItem": 5})
+		r.calls(map[string]int{"PutItem": 1, "Query": 5})
 		r.set(chaos.Setting{Target: book, Fault: chaos.PlainError, Times: 2})
 		r.hits(h, 5)
-		r.calls(map[string]int{"PutItem": 1, "GetItem": 3, "UpdateItem": 2})
+		r.calls(map[string]int{"PutItem": 1, "Query": 3, "UpdateItem": 2})
 	})
 }
 
@@ -202,7 +202,7 @@ func TestEnds(t *testing.T) {
 // The table is away: handlers run, the log says it once each time, and calls
 // are not slowed down.
 func TestFailsOpen(t *testing.T) {
-	for _, operation := range []string{"GetItem", "UpdateItem"} {
+	for _, operation := range []string{"Query", "UpdateItem"} {
 		bubbleHere(t, func(r *rig) {
 			r.set(chaos.Setting{Target: book, Fault: chaos.PlainError, Times: 1})
 			h := r.environment()
@@ -217,7 +217,7 @@ func TestFailsOpen(t *testing.T) {
 				if n := r.logged("faults not known"); n != round || r.logged(errAway.Error()) != round {
 					r.Errorf("%s: logged %d times, want %d: %s", operation, n, round, &r.log)
 				}
-				r.calls(map[string]int{"PutItem": 1, "GetItem": 5, "UpdateItem": map[string]int{"UpdateItem": 5}[operation]})
+				r.calls(map[string]int{"PutItem": 1, "Query": 5, "UpdateItem": map[string]int{"UpdateItem": 5}[operation]})
 				r.db.Inject(nil)
 				if n := r.hits(h, 3); n != 1 {
 					r.Errorf("%s: %d hits when it is back, want 1", operation, n)

@@ -3,12 +3,14 @@ package chaos
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 )
 
-// partition is where the faults are in the table, each under its target.
+// partition is where the faults are in the table, each under its target, and
+// under target#execution if it is limited to one.
 const partition = "chaos"
 
 // Attributes of the table.
@@ -34,10 +36,22 @@ func num(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
-func keyOf(t Target) item { return item{attrPartition: str(partition), attrSort: str(string(t))} }
+func keyOf(t Target, execution string) item {
+	sort := string(t)
+	if execution != "" {
+		sort += "#" + execution
+	}
+	return item{attrPartition: str(partition), attrSort: str(sort)}
+}
+
+// cutKey is what a sort key was made of.
+func cutKey(sort string) (t Target, execution string) {
+	name, execution, _ := strings.Cut(sort, "#")
+	return Target(name), execution
+}
 
 func (a *Active) item() item {
-	it := keyOf(a.Target)
+	it := keyOf(a.Target, a.Execution)
 	it[attrSetting], it[attrFault] = str(a.id), str(string(a.Fault))
 	it[attrEndsAt], it[attrExpires] = num(a.Until.UnixMilli()), num(a.Until.Unix()+1)
 	if a.Rate > 0 {
@@ -58,8 +72,9 @@ func (a *Active) item() item {
 // error, and so injects nothing.
 func decode(it item) (*Active, error) {
 	r := reader{it: it}
+	target, execution := cutKey(r.text(attrSort))
 	a := &Active{
-		Target: Target(r.text(attrSort)), Fault: Fault(r.text(attrFault)), id: r.text(attrSetting), By: r.optional(attrBy),
+		Target: target, Execution: execution, Fault: Fault(r.text(attrFault)), id: r.text(attrSetting), By: r.optional(attrBy),
 		Until: time.UnixMilli(int64(r.number(attrEndsAt))),
 	}
 	if it[attrRate] != nil {

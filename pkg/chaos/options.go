@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"cmp"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -13,6 +14,11 @@ type Options struct {
 	// whoever calls the handler knows as a refusal, and does not retry.
 	// Defaults to "refused".
 	BusinessCode string
+
+	// Execution names the execution that a call belongs to, by its payload, for
+	// faults that are limited to one ([Setting.Execution]); empty is none.
+	// Defaults to none for every call.
+	Execution func(payload json.RawMessage) string
 
 	// StoreTimeout is how long a call waits for the table. If that does not
 	// answer, no fault is injected, and it is not asked again for a second.
@@ -41,6 +47,9 @@ func (o *Options) withDefaults() Options {
 	d.BusinessCode = cmp.Or(d.BusinessCode, "refused")
 	d.StoreTimeout = cmp.Or(d.StoreTimeout, 2*time.Second)
 	d.Grace = cmp.Or(d.Grace, 5*time.Second)
+	if d.Execution == nil {
+		d.Execution = func(json.RawMessage) string { return "" }
+	}
 	if d.Rand == nil {
 		d.Rand = rand.NewPCG(rand.Uint64(), rand.Uint64())
 	}

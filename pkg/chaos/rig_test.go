@@ -121,7 +121,7 @@ func (r *rig) logged(text string) int { return strings.Count(r.log.String(), tex
 // slow is a table that does not answer until nobody waits any more.
 type slow struct{ *archivetest.Table }
 
-func (s slow) GetItem(ctx context.Context, _ *dynamodb.GetItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error) {
+func (s slow) Query(ctx context.Context, _ *dynamodb.QueryInput, _ ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }

@@ -24,6 +24,10 @@ const (
 type Setting struct {
 	Target Target
 	Fault  Fault
+	// Execution limits the fault to the calls of one execution of a saga, by what
+	// [Options.Execution] says of them. It goes before the target's other fault.
+	// Defaults to all calls.
+	Execution string
 	// Rate is the share of calls that is hit, up to 1.
 	Rate float64
 	// Times is how many calls are hit, the next ones. Either this is given or
@@ -40,6 +44,7 @@ type Setting struct {
 // Active is a fault that is set.
 type Active struct {
 	Target    Target
+	Execution string // empty if it is set for all
 	Fault     Fault
 	Rate      float64 // 0 if it is set for a number of times
 	TimesLeft int     // calls that are still to be hit; 0 once all were
@@ -47,7 +52,7 @@ type Active struct {
 	Until     time.Time
 	By        string
 
-	id string // of this setting: another one of the same target has another
+	id string // of this setting: another one in its place has another
 }
 
 // spent reports that a fault hits no call any more.
@@ -55,7 +60,11 @@ func (a *Active) spent(now time.Time) bool {
 	return !now.Before(a.Until) || a.Rate == 0 && a.TimesLeft == 0
 }
 
-var targetForm = regexp.MustCompile(`^[a-z]+(\.[A-Za-z][A-Za-z0-9_-]{0,79})?$`)
+var (
+	targetForm = regexp.MustCompile(`^[a-z]+(\.[A-Za-z][A-Za-z0-9_-]{0,79})?$`)
+	// executionForm is how executions of Step Functions may be called that need no quoting.
+	executionForm = regexp.MustCompile(`^[A-Za-z0-9_-]{0,80}$`)
+)
 
 // validate says in a sentence what cannot be meant. All its errors are
 // [ErrInvalid].
@@ -64,6 +73,8 @@ func (s Setting) validate() error {
 	switch {
 	case !targetForm.MatchString(string(s.Target)):
 		wrong = fmt.Sprintf("%q is no target: one is called as in saga.BookFlight", cut(string(s.Target)))
+	case !executionForm.MatchString(s.Execution):
+		wrong = fmt.Sprintf("%q is no execution: one is called by a task's id and its run, as in 01KWEG8Y106S6Y1T5Q9W3V7R2K-1", cut(s.Execution))
 	case !slices.Contains(faults, s.Fault):
 		wrong = fmt.Sprintf("there is no fault %q: known are %s", cut(string(s.Fault)), names())
 	case s.Rate != 0 && s.Times != 0:

@@ -96,10 +96,12 @@ func TestInvalid(t *testing.T) {
 	bubble(t, func(r *rig) {
 		ok := chaos.Setting{Target: book, Fault: chaos.PlainError, Times: 1}
 		for want, change := range map[string]func(*chaos.Setting){
-			`"" is no target: one is called as in saga.BookFlight`: func(s *chaos.Setting) { s.Target = "" },
-			`"saga." is no target`:                                 func(s *chaos.Setting) { s.Target = "saga." },
-			`"saga.a b" is no target`:                              func(s *chaos.Setting) { s.Target = "saga.a b" },
-			`"` + strings.Repeat("x", 64) + `…" is no target`:      func(s *chaos.Setting) { s.Target = chaos.Target(strings.Repeat("x", 5000) + "!") },
+			`"" is no target: one is called as in saga.BookFlight`:              func(s *chaos.Setting) { s.Target = "" },
+			`"saga." is no target`:                                              func(s *chaos.Setting) { s.Target = "saga." },
+			`"saga.a b" is no target`:                                           func(s *chaos.Setting) { s.Target = "saga.a b" },
+			`"` + strings.Repeat("x", 64) + `…" is no target`:                   func(s *chaos.Setting) { s.Target = chaos.Target(strings.Repeat("x", 5000) + "!") },
+			`"01A 1" is no execution: one is called by a task's id and its run`: func(s *chaos.Setting) { s.Execution = "01A 1" },
+			`"` + strings.Repeat("x", 64) + `…" is no execution`:                func(s *chaos.Setting) { s.Execution = strings.Repeat("x", 81) },
 			`there is no fault "": known are business_error, error, panic, timeout, throttle, latency, error_after_effect`: func(s *chaos.Setting) { s.Fault = "" },
 			`there is no fault "PANIC"`:                                     func(s *chaos.Setting) { s.Fault = "PANIC" },
 			`rate and times exclude each other`:                             func(s *chaos.Setting) { s.Rate = 0.5 },

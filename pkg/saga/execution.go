@@ -60,6 +60,16 @@ func KeyOf(execution string) string {
 	return saga
 }
 
+// KeyOfCall is the key of the saga that a step is called for, by the payload of
+// the call, and empty if that is none.
+func KeyOfCall(call json.RawMessage) string {
+	var p payload
+	if json.Unmarshal(call, &p) != nil {
+		return ""
+	}
+	return p.Key
+}
+
 // CompensationCall is the payload that the state machine calls a compensation
 // with, made from what the saga's execution was started with: to run one again
 // by hand. An execution that was not started for a task is an error.

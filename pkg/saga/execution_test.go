@@ -42,3 +42,12 @@ func ExampleCompensationCall() {
 	fmt.Println(string(call), err)
 	// Output: {"task_id":"t","run":2,"key":"t-2","step":"CancelHotel","action":"BookHotel","input":{"of":"tea"}} <nil>
 }
+
+// Who a call is for can be read by what is put around a step.
+func ExampleKeyOfCall() {
+	fmt.Println(saga.KeyOfCall([]byte(`{"task_id":"t","run":2,"key":"t-2","step":"BookHotel","input":{"of":"tea"}}`)))
+	fmt.Printf("%q\n", saga.KeyOfCall([]byte(`no call`)))
+	// Output:
+	// t-2
+	// ""
+}

@@ -22,7 +22,7 @@ func setup(env *app.Env, step string, handler func(*saga.Ledger, *trip.Desk) sag
 	tables := dynamodb.NewFromConfig(cfg)
 	var faults *chaos.Injector
 	if inject {
-		faults = chaos.New(tables, control, &chaos.Options{BusinessCode: trip.CodeSoldOut})
+		faults = chaos.New(tables, control, &chaos.Options{BusinessCode: trip.CodeSoldOut, Execution: saga.KeyOfCall})
 	}
 	h := handler(saga.NewLedger(tables, reservations, nil), trip.NewDesk(trip.NewStock(tables, reservations)))
 	return faults.Wrap(chaos.Step(step), h), nil
