@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -223,20 +224,55 @@ func (c faultCase) String() string {
 	return c.state + " " + c.fault + " always"
 }
 
-// Every step fails every way. Not parallel: faults are a state's, whichever
-// trip comes by.
+// Every step fails every way, eight trips at a time: a fault is one trip's.
 func TestTripFaults(t *testing.T) {
 	limitSteps(t, 2)
+	turns := make(chan struct{}, 8)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			if kind != "flight" { // one of three shows that the machines do the same
 				tooLong(t, probe.RealWaits)
 			}
 			for _, c := range faultCases(kind) {
-				t.Run(c.String(), func(t *testing.T) { c.run(t) })
+				t.Run(c.String(), func(t *testing.T) {
+					t.Parallel()
+					turns <- struct{}{}
+					defer func() { <-turns }()
+					c.run(t)
+				})
 			}
 		})
 	}
+}
+
+// bookToFail submits a trip whose faults are set before it begins. A submission
+// whose delay was over too soon is canceled and made again, with a longer one.
+func (c faultCase) bookToFail(t *testing.T, stock []int) (ids map[string]string, id string) {
+	t.Helper()
+	for delay := 4 * time.Second; delay < time.Minute; delay *= 3 {
+		ids = offer(t, stock...)
+		submitted := time.Now()
+		id = book(t, ids, func(r *client.SubmitRequest) { r.Delay = delay }).ID
+		set := fields{"target": "saga." + c.state, "execution": id + "-1", "fault": c.fault, "for": "5m"}
+		if c.times > 0 {
+			set["times"] = c.times
+		} else {
+			set["rate"] = 1
+		}
+		asked(t, "chaos.set", set)
+		if c.state == cancelState("car") { // the last step: only an error of its own has it undone
+			asked(t, "chaos.set", fields{"target": "saga." + bookState("car"), "execution": id + "-1", "fault": "error_after_effect", "rate": 1, "for": "5m"})
+		}
+		if time.Since(submitted) < delay {
+			return ids, id
+		}
+		if _, err := stack.api.Cancel(t.Context(), id); err != nil && !errors.Is(err, client.ErrTaskFinished) {
+			t.Fatal(err)
+		}
+	}
+	t.Fatal("faults take longer to be set than a trip can be delayed")
+	return nil, ""
 }
 
 func (c faultCase) run(t *testing.T) {
@@ -250,19 +286,9 @@ func (c faultCase) run(t *testing.T) {
 			}
 		}
 	}
-	ids := offer(t, stock...)
-	set := fields{"target": "saga." + c.state, "fault": c.fault, "for": "5m"}
-	if c.times > 0 {
-		set["times"] = c.times
-	} else {
-		set["rate"] = 1
-	}
-	asked(t, "chaos.set", set)
-	if c.state == cancelState("car") { // the last step: only an error of its own has it undone
-		asked(t, "chaos.set", fields{"target": "saga." + bookState("car"), "fault": "error_after_effect", "rate": 1, "for": "5m"})
-	}
-	defer asked(t, "chaos.clear", nil) // not in Cleanup, when the context is over
-	task := finish(t, book(t, ids).ID)
+	ids, id := c.bookToFail(t, stock)
+	defer asked(t, "chaos.clear", fields{"execution": id + "-1"}) // not in Cleanup, when the context is over
+	task := finish(t, id)
 	want(t, task, c.status, 1)
 	if c.status == client.Succeeded {
 		left(t, ids, 1, 1, 1)
@@ -292,7 +318,7 @@ func (c faultCase) run(t *testing.T) {
 		kind := strings.ToLower(strings.TrimPrefix(c.parked, "Cancel"))
 		reserved(t, task.ID, kind)
 	}
-	asked(t, "chaos.clear", nil)
+	asked(t, "chaos.clear", fields{"execution": id + "-1"})
 	asked(t, "saga.resume", fields{"execution": task.ID + "-1", "step": c.parked, "by": "test"})
 	left(t, ids, stock...)
 	reserved(t, task.ID)
@@ -433,13 +459,20 @@ func TestTripAborted(t *testing.T) {
 	reserved(t, id)
 }
 
-// Two hundred trips at once over stock for fifty. An emulator whose state
-// machines need seconds for a step gets a tenth of that.
+// Two hundred trips at once, or SPILLWAY_TEST_TRIPS, over stock for a quarter of
+// them. An emulator whose state machines need seconds for a step gets a tenth.
 func TestTripCrowd(t *testing.T) {
-	trips, stock := 200, 50
+	trips := 200
 	if stack.external {
-		trips, stock = 20, 5
+		trips = 20
 	}
+	if text := os.Getenv("SPILLWAY_TEST_TRIPS"); text != "" {
+		var err error
+		if trips, err = strconv.Atoi(text); err != nil || trips < 4 {
+			t.Fatalf("SPILLWAY_TEST_TRIPS is %q, not a number of trips from 4", text)
+		}
+	}
+	stock := trips / 4
 	ids := offer(t, trips, trips, stock)
 	tasks := make([]*client.Task, trips)
 	var group errgroup.Group
