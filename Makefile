@@ -95,8 +95,9 @@ properties: go-ready ## every property and model, ten times as long: make proper
 	@$(GOTEST) -count=1 -timeout 60m $$(grep -rl --include='*_test.go' pgregory.net/rapid cmd functions internal pkg | xargs -n 1 dirname | sort -u | sed 's|^|./|') \
 	  -rapid.checks=$(or $(CHECKS),1000)
 
-# The format shows what a suite prints while it starts and deploys, which takes longer than its tests.
-SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -timeout 45m
+# The format shows what a suite prints while it starts and deploys, which takes longer than its tests. Tests wait for an
+# emulator most of the time, so many are parallel, whatever the number of cores.
+SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -parallel 16 -timeout 45m
 SKIP  = $(if $(SKIP_$(TIER)),|^($(subst $() ,|,$(SKIP_$(TIER))))$$)
 integration: .venv go-ready ## the black-box suite on local AWSs of its own, with every role's IAM policy enforced
 	@$(SUITE) -p 1 $(ARGS) ./integration/...
