@@ -40,7 +40,7 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test nightly unit plain race bench fuzz properties integration pipeline sagas security model replay probe coldstart soak test-localstack localstack cover
+.PHONY: test nightly unit plain race bench fuzz properties integration pipeline load sagas security model replay probe coldstart soak test-localstack localstack cover
 test: .venv go-ready bin/lanes ## unit tests and the black-box suite, side by side; TIER=gate or nightly has more
 	@bin/lanes -note "$(NOTE_$(T))" "1: $(filter $(BUSY),$(STEPS))" "$(EMULATORS): $(filter-out $(BUSY),$(STEPS))" -- $(MAKE) TIER=$(T)
 
@@ -54,11 +54,12 @@ STEPS     = $(ALSO) $(STEPS_$(T))
 EMULATORS = $(or $(EMULATORS_$(T)),2)
 BUSY     := lint plain race bench fuzz properties
 
-STEPS_test    := plain race pipeline sagas replay model security
-STEPS_gate    := plain race pipeline sagas replay security model probe coldstart
-STEPS_nightly := race properties fuzz test-localstack pipeline sagas replay soak security model probe coldstart
+STEPS_test    := plain race load sagas pipeline replay model security
+STEPS_gate    := plain race load sagas pipeline replay security model probe coldstart
+STEPS_nightly := race properties fuzz test-localstack load sagas pipeline replay soak security model probe coldstart
 
-EMULATORS_gate := 3
+EMULATORS_test := 3
+EMULATORS_gate := 4
 
 SKIP_test    := TestUpgradeUnderLoad
 SKIP_gate    := TestFindings
@@ -102,10 +103,14 @@ SKIP  = $(if $(SKIP_$(TIER)),|^($(subst $() ,|,$(SKIP_$(TIER))))$$)
 integration: .venv go-ready ## the black-box suite on local AWSs of its own, with every role's IAM policy enforced
 	@$(SUITE) -p 1 $(ARGS) ./integration/...
 
-# The main package in two halves, each with a local AWS of its own.
+# The main package in three parts that take about as long, each on a local AWS of its own.
+LOAD  := ^Test(Faults|UpgradeUnderLoad|FreshWork|KilledWorker|LateResult|BatchLonger)
 SAGAS := ^Test(Trip|Rescue|Sources|LifeOfAStack|Table|Sample|Export|Secret)
 pipeline: .venv go-ready
-	@$(SUITE) -skip '$(SAGAS)$(SKIP)' ./integration
+	@$(SUITE) -skip '$(LOAD)|$(SAGAS)$(SKIP)' ./integration
+
+load: .venv go-ready
+	@$(SUITE) -run '$(LOAD)' -skip '^$$$(SKIP)' ./integration
 
 sagas: .venv go-ready
 	@SPILLWAY_TEST_TRIPS=$(TRIPS_$(TIER)) $(SUITE) -run '$(SAGAS)' -skip '^$$$(SKIP)' ./integration

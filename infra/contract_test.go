@@ -20,7 +20,7 @@ func TestParameters(t *testing.T) {
 	want := map[string]parameter{
 		"EndpointUrl":                {},
 		"Architecture":               {Default: "arm64", AllowedValues: []string{"arm64", "x86_64"}},
-		"Size":                       {Default: "standard", AllowedValues: []string{"standard", "local"}},
+		"Size":                       {Default: "standard", AllowedValues: []string{"standard", "local", "test"}},
 		"MaxAttempts":                {Default: "5", MaxValue: "100"},
 		"RetryBaseDelay":             {Default: "2s"},
 		"RetryMaxDelay":              {Default: "15m"},

@@ -97,7 +97,7 @@ func at(t *testing.T, value any, path ...string) any {
 // Lambda retries a batch for up to six times the function's time-out, and no message may reappear meanwhile.
 func TestSizesFitTogether(t *testing.T) {
 	tmpl, _ := load(t)
-	want := map[string][3]int{"standard": {120, 750, 10}, "local": {10, 60, 5}}
+	want := map[string][3]int{"standard": {120, 750, 10}, "local": {10, 60, 5}, "test": {3, 18, 5}}
 	if len(tmpl.Mappings["Size"]) != len(want) {
 		t.Errorf("sizes: got %d, want %d", len(tmpl.Mappings["Size"]), len(want))
 	}

@@ -119,8 +119,8 @@ func TestLateResult(t *testing.T) {
 }
 
 const (
-	// workerTimeout is the worker's in the local size; a lease ends just after it.
-	workerTimeout = 10 * time.Second
+	// workerTimeout is the worker's in the test size; a lease ends just after it.
+	workerTimeout = 3 * time.Second
 	// clockSlack is what a measured instant may be off by.
 	clockSlack = 500 * time.Millisecond
 )

@@ -101,7 +101,9 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 
 // parameters of the stack under test.
 func parameters() map[string]string {
-	return map[string]string{"MaxAttempts": "4", "RetryBaseDelay": "100ms", "RetryMaxDelay": "1s", "BacklogAfter": "2m", "ChaosEnabled": "true"}
+	return map[string]string{
+		"Size": "test", "WebhookTimeout": "2s", "MaxAttempts": "4", "RetryBaseDelay": "100ms", "RetryMaxDelay": "1s", "BacklogAfter": "2m", "ChaosEnabled": "true",
+	}
 }
 
 // proxyURL is where the functions find AWS.

@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -240,7 +239,6 @@ func (c faultCase) String() string {
 
 // Every step fails every way, sixteen trips at a time: a fault is one trip's.
 func TestTripFaults(t *testing.T) {
-	limitSteps(t, 2)
 	turns := make(chan struct{}, 16)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
@@ -338,32 +336,6 @@ func (c faultCase) run(t *testing.T) {
 	reserved(t, task.ID)
 	if steps := parked(t, task.ID); len(steps) > 0 {
 		t.Errorf("still parked: %v", steps)
-	}
-}
-
-// limitSteps gives the functions of the trip so many seconds for a call, for a
-// test: time-outs are what takes longest.
-func limitSteps(t *testing.T, seconds int32) {
-	t.Helper()
-	for _, kind := range kinds {
-		for _, step := range []string{bookState(kind), cancelState(kind)} {
-			name := aws.String(physicalName(t, step))
-			now, err := stack.lambdas.GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: name})
-			if err != nil {
-				t.Fatal(err)
-			}
-			limit := func(ctx context.Context, seconds *int32) {
-				if _, err := stack.lambdas.UpdateFunctionConfiguration(ctx, &lambda.UpdateFunctionConfigurationInput{FunctionName: name, Timeout: seconds}); err != nil {
-					t.Fatal(err)
-				}
-				updated := lambda.NewFunctionUpdatedV2Waiter(stack.lambdas, func(o *lambda.FunctionUpdatedV2WaiterOptions) { o.MinDelay = 200 * time.Millisecond })
-				if err := updated.Wait(ctx, &lambda.GetFunctionInput{FunctionName: name}, time.Minute); err != nil {
-					t.Fatal(err)
-				}
-			}
-			limit(t.Context(), &seconds)
-			t.Cleanup(func() { limit(context.WithoutCancel(t.Context()), now.Timeout) })
-		}
 	}
 }
 

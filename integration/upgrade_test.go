@@ -230,7 +230,7 @@ type pacedReceiver struct {
 // are, and the longest is still within WebhookTimeout.
 func pace() time.Duration {
 	if stack.external {
-		return time.Second
+		return 700 * time.Millisecond
 	}
 	return 400 * time.Millisecond
 }
