@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	lambdatypes "github.com/aws/aws-sdk-go-v2/service/lambda/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/oklog/ulid/v2"
 
 	trips "github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/callback"
@@ -44,16 +45,21 @@ const (
 type sampled struct {
 	functions map[string]string // names of the deployed functions, by that of their folder
 	called    map[string]bool
-	rows      []string // ids of items that the tasks table has because of it
+	ids       map[string]string // of this run's tasks, by those of the samples
+	rows      []string          // ids of items that the tasks table has because of it
 }
 
 // Every function of the stack is called with its sample event, as `make invoke`
 // and `sam remote invoke` do, and answers what the documentation says. The
 // events are given as they are; where they speak of something that has to be of
-// this stack (a task, a state machine), that is put in its place.
+// this stack (a state machine), or of this run (a task, whose executions have its
+// name for ever), that is put in its place.
 func TestSampleEvents(t *testing.T) {
 	t.Parallel()
-	s := &sampled{functions: deployedFunctions(t), called: map[string]bool{}}
+	s := &sampled{functions: deployedFunctions(t), called: map[string]bool{}, ids: map[string]string{}}
+	for _, id := range []string{sampleTask, sampleTrip, sampleAborted} {
+		s.ids[id] = ulid.Make().String()
+	}
 	t.Cleanup(func() { s.forget(t) })
 	t.Run("API", s.testAPI)
 	t.Run("worker", s.testWorker)
@@ -90,7 +96,7 @@ func deployedFunctions(t *testing.T) map[string]string {
 }
 
 // sample reads an event, with texts in it replaced.
-func sample(t *testing.T, name string, oldnew ...string) []byte {
+func (s *sampled) sample(t *testing.T, name string, oldnew ...string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "events", name+".json"))
 	if err != nil {
@@ -100,6 +106,9 @@ func sample(t *testing.T, name string, oldnew ...string) []byte {
 		if !bytes.Contains(text, []byte(oldnew[i])) {
 			t.Fatalf("%s.json says nothing of %s", name, oldnew[i])
 		}
+	}
+	for sampled, id := range s.ids {
+		oldnew = append(oldnew, sampled, id)
 	}
 	return []byte(strings.NewReplacer(oldnew...).Replace(string(text)))
 }
@@ -144,16 +153,16 @@ func (s *sampled) api(t *testing.T, function string, event []byte, status int) (
 
 func (s *sampled) testAPI(t *testing.T) {
 	for function, event := range map[string]string{"status": "status", "cancel": "cancel"} {
-		unknown := s.api(t, function, sample(t, event), http.StatusNotFound)
+		unknown := s.api(t, function, s.sample(t, event), http.StatusNotFound)
 		if unknown.Headers["Content-Type"] != "application/problem+json" || !strings.Contains(unknown.Body, `"code":"not_found"`) {
 			t.Errorf("%s of a task that there is not: %+v", function, unknown)
 		}
 	}
-	if list := s.api(t, "status", sample(t, "list"), http.StatusOK); list.Body != `{"tasks":[]}` {
+	if list := s.api(t, "status", s.sample(t, "list"), http.StatusOK); list.Body != `{"tasks":[]}` {
 		t.Errorf("the caller of the samples has %s", list.Body)
 	}
 
-	submitted := s.api(t, "submit", sample(t, "submit"), http.StatusAccepted)
+	submitted := s.api(t, "submit", s.sample(t, "submit"), http.StatusAccepted)
 	var accepted client.Task
 	if err := json.Unmarshal([]byte(submitted.Body), &accepted); err != nil {
 		t.Fatal(err)
@@ -164,15 +173,15 @@ func (s *sampled) testAPI(t *testing.T) {
 		!strings.HasSuffix(submitted.Headers["Location"], "/tasks/"+accepted.ID) || submitted.Headers["Retry-After"] == "" {
 		t.Errorf("submit answers %+v", submitted)
 	}
-	again := s.api(t, "submit", sample(t, "submit"), http.StatusOK)
+	again := s.api(t, "submit", s.sample(t, "submit"), http.StatusOK)
 	if !strings.Contains(again.Body, accepted.ID) {
 		t.Errorf("with the same idempotency key submit answers %+v", again)
 	}
-	if got := s.api(t, "status", sample(t, "status", sampleTask, accepted.ID), http.StatusOK); !strings.Contains(got.Body, accepted.ID) {
+	if got := s.api(t, "status", s.sample(t, "status", sampleTask, accepted.ID), http.StatusOK); !strings.Contains(got.Body, accepted.ID) {
 		t.Errorf("status answers %+v", got)
 	}
 	// Its webhook cannot be delivered: there is no such host.
-	if got := s.api(t, "cancel", sample(t, "cancel", sampleTask, accepted.ID), http.StatusOK); !strings.Contains(got.Body, `"canceled"`) && !strings.Contains(got.Body, `"cancel_requested":true`) {
+	if got := s.api(t, "cancel", s.sample(t, "cancel", sampleTask, accepted.ID), http.StatusOK); !strings.Contains(got.Body, `"canceled"`) && !strings.Contains(got.Body, `"cancel_requested":true`) {
 		t.Errorf("cancel answers %+v", got)
 	}
 	ended := s.end(t, accepted.ID)
@@ -238,17 +247,17 @@ const nothingFailed = `{"batchItemFailures":[]}`
 
 // The message's task is not in this stack's table.
 func (s *sampled) testWorker(t *testing.T) {
-	s.answers(t, "worker", sample(t, "worker"), nothingFailed)
-	letter := deadLetter(t, ofTask(sampleTask))
+	s.answers(t, "worker", s.sample(t, "worker"), nothingFailed)
+	letter := deadLetter(t, ofTask(s.ids[sampleTask]))
 	if code := aws.ToString(letter.MessageAttributes["error_code"].StringValue); code != "foreign_message" {
 		t.Errorf("the letter's code is %s", code)
 	}
-	discard(t, sampleTask)
+	discard(t, s.ids[sampleTask])
 }
 
 // The end becomes a task that delivers the callback, in vain.
 func (s *sampled) testNotify(t *testing.T) {
-	event := sample(t, "notify")
+	event := s.sample(t, "notify")
 	s.answers(t, "notify", event, nothingFailed)
 	changes, err := pipeline.DynamoDB(event)
 	if err != nil {
@@ -265,7 +274,7 @@ func (s *sampled) testNotify(t *testing.T) {
 
 // The range's stream is not of this endpoint: what was in it is lost, and noted.
 func (s *sampled) testRescue(t *testing.T) {
-	s.answers(t, "rescue", sample(t, "rescue"), nothingFailed)
+	s.answers(t, "rescue", s.sample(t, "rescue"), nothingFailed)
 	const arn = "arn:aws:dynamodb:us-east-1:123456789012:table/spillway-TasksTable-1ABCDEF/stream/2026-07-01T00:00:00.000"
 	ranges := asked(t, "stream.list", fields{"max": 1000}).Ranges
 	i := slices.IndexFunc(ranges, func(r map[string]any) bool {
@@ -282,7 +291,7 @@ func (s *sampled) testAdmin(t *testing.T) {
 		"admin": `{"ok":true,"queue":"tasks",`,
 		"task":  `{"ok":false,"code":"not_found",`,
 	} {
-		if got := s.call(t, "admin", sample(t, event)); !strings.HasPrefix(got, want) {
+		if got := s.call(t, "admin", s.sample(t, event)); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: admin answers %s, want %s…", event, got, want)
 		}
 	}
@@ -292,7 +301,7 @@ func (s *sampled) testAdmin(t *testing.T) {
 		"letters": `{"ok":true,"queue":"tasks","messages":[`,
 		"replay":  `{"ok":true,"job_id":"`,
 	} {
-		if got := s.call(t, "admin", sample(t, event)); !strings.HasPrefix(got, want) || event == "replay" && !strings.Contains(got, `"matched":0,`) {
+		if got := s.call(t, "admin", s.sample(t, event)); !strings.HasPrefix(got, want) || event == "replay" && !strings.Contains(got, `"matched":0,`) {
 			t.Errorf("%s: admin answers %s, want %s…", event, got, want)
 		}
 	}
@@ -302,22 +311,22 @@ func (s *sampled) testAdmin(t *testing.T) {
 func (s *sampled) testTrip(t *testing.T) {
 	ids := map[string]string{"hotel": "hotel-grand", "flight": "flight-lh400", "car": "car-compact"}
 	const stocked = `{"ok":true,"items":[{"id":"hotel-grand","available":3},{"id":"flight-lh400","available":3},{"id":"car-compact","available":3}]}`
-	s.answers(t, "admin", sample(t, "stock"), stocked)
+	s.answers(t, "admin", s.sample(t, "stock"), stocked)
 	for _, kind := range kinds {
-		want := fmt.Sprintf(`{"confirmation":"%s-1-%s","item":"%[2]s","quantity":1}`, sampleTrip, ids[kind])
-		s.answers(t, "book"+kind, sample(t, "book"+kind), want)
-		s.answers(t, "book"+kind, sample(t, "book"+kind), want) // once is enough
+		want := fmt.Sprintf(`{"confirmation":"%s-1-%s","item":"%[2]s","quantity":1}`, s.ids[sampleTrip], ids[kind])
+		s.answers(t, "book"+kind, s.sample(t, "book"+kind), want)
+		s.answers(t, "book"+kind, s.sample(t, "book"+kind), want) // once is enough
 	}
 	left(t, ids, 2, 2, 2)
-	reserved(t, sampleTrip, kinds...)
+	reserved(t, s.ids[sampleTrip], kinds...)
 	for _, kind := range []string{"car", "flight", "hotel"} {
-		s.answers(t, "cancel"+kind, sample(t, "cancel"+kind), `{}`)
-		s.answers(t, "cancel"+kind, sample(t, "cancel"+kind), `{}`)
+		s.answers(t, "cancel"+kind, s.sample(t, "cancel"+kind), `{}`)
+		s.answers(t, "cancel"+kind, s.sample(t, "cancel"+kind), `{}`)
 	}
 	left(t, ids, 3, 3, 3)
-	reserved(t, sampleTrip)
-	s.answers(t, "recover", sample(t, "recover"), "null") // it is over
-	s.dropTrip(t, sampleTrip)
+	reserved(t, s.ids[sampleTrip])
+	s.answers(t, "recover", s.sample(t, "recover"), "null") // it is over
+	s.dropTrip(t, s.ids[sampleTrip])
 	for _, id := range ids {
 		s.drop(t, stack.out["ReservationsTableName"], "item#"+id, "stock")
 	}
@@ -326,9 +335,9 @@ func (s *sampled) testTrip(t *testing.T) {
 // An execution undoes what the aborted one may have done, which is nothing, and
 // writes the end of its task.
 func (s *sampled) testAborted(t *testing.T) {
-	s.rows = append(s.rows, sampleAborted)
+	s.rows = append(s.rows, s.ids[sampleAborted])
 	var event struct{ Detail struct{ Input string } }
-	if err := json.Unmarshal(sample(t, "aborted"), &event); err != nil {
+	if err := json.Unmarshal(s.sample(t, "aborted"), &event); err != nil {
 		t.Fatal(err)
 	}
 	var started struct{ Input json.RawMessage }
@@ -337,12 +346,12 @@ func (s *sampled) testAborted(t *testing.T) {
 	}
 	table := tasktable.New(stack.tables, stack.out["TasksTableName"], nil)
 	_, err := table.Create(t.Context(), tasktable.Draft{
-		ID: sampleAborted, Tenant: sampleTenant, Type: trips.Type, Priority: "normal", Input: started.Input, Deadline: time.Now().Add(time.Hour),
+		ID: s.ids[sampleAborted], Tenant: sampleTenant, Type: trips.Type, Priority: "normal", Input: started.Input, Deadline: time.Now().Add(time.Hour),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	claim := table.Claim(t.Context(), "sample", time.Now().Add(time.Minute), []string{sampleAborted})[0]
+	claim := table.Claim(t.Context(), "sample", time.Now().Add(time.Minute), []string{s.ids[sampleAborted]})[0]
 	if claim.Outcome != tasktable.Claimed {
 		t.Fatalf("claim: %+v", claim)
 	}
@@ -351,17 +360,17 @@ func (s *sampled) testAborted(t *testing.T) {
 	}
 
 	machine := stack.out["TripSagaArn"]
-	s.answers(t, "recover", sample(t, "aborted",
+	s.answers(t, "recover", s.sample(t, "aborted",
 		"arn:aws:states:us-east-1:123456789012:stateMachine:TripSaga-3k1QmXq0RrZb", machine,
 		"arn:aws:states:us-east-1:123456789012:execution:TripSaga-3k1QmXq0RrZb", strings.Replace(machine, ":stateMachine:", ":execution:", 1)), "null")
-	recovery := execution(t, sampleAborted+"-1-recover-1")
+	recovery := execution(t, s.ids[sampleAborted]+"-1-recover-1")
 	if code := aws.ToString(recovery.Error); code != "aborted" {
 		t.Errorf("the recovery ends with %q: %s", code, aws.ToString(recovery.Cause))
 	}
-	if ended := s.end(t, sampleAborted); ended.Status != client.Failed || ended.Error == nil || ended.Error.Code != "aborted" {
+	if ended := s.end(t, s.ids[sampleAborted]); ended.Status != client.Failed || ended.Error == nil || ended.Error.Code != "aborted" {
 		t.Errorf("the task is %+v", ended)
 	}
-	s.dropTrip(t, sampleAborted)
+	s.dropTrip(t, s.ids[sampleAborted])
 }
 
 // forget deletes the tasks of the samples.

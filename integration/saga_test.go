@@ -239,6 +239,7 @@ func (c faultCase) String() string {
 
 // Every step fails every way, sixteen trips at a time: a fault is one trip's.
 func TestTripFaults(t *testing.T) {
+	t.Parallel()
 	turns := make(chan struct{}, 16)
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {

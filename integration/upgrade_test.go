@@ -227,12 +227,13 @@ type pacedReceiver struct {
 
 // pace is how long a delivery takes at first, and up to two and a half times
 // as long, so that batches do not go in step. It is slower where deployments
-// are, and the longest is still within WebhookTimeout.
+// are. The longest is still within WebhookTimeout, and a worker does a batch of
+// ten, two at a time, well within its own.
 func pace() time.Duration {
 	if stack.external {
-		return 700 * time.Millisecond
+		return 200 * time.Millisecond
 	}
-	return 400 * time.Millisecond
+	return 150 * time.Millisecond
 }
 
 func newPacedReceiver(t *testing.T) *pacedReceiver {

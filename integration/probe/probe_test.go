@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -63,6 +65,21 @@ func run(ctx context.Context, m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// chosen are the features to try out: all, or those in SPILLWAY_PROBE.
+func chosen(t *testing.T) (ids []probe.ID) {
+	t.Helper()
+	names := strings.Fields(os.Getenv("SPILLWAY_PROBE"))
+	for _, f := range probe.Features() {
+		if len(names) == 0 || slices.Contains(names, string(f.ID)) {
+			ids = append(ids, f.ID)
+		}
+	}
+	if len(names) > 0 && (len(ids) != len(names) || *update) {
+		t.Fatalf("SPILLWAY_PROBE names %q, of which %q are features; all of them are needed to update what is committed", names, ids)
+	}
+	return ids
+}
+
 // What an endpoint does is what is committed. Details may differ: they tell of
 // numbers and times.
 func TestFindings(t *testing.T) {
@@ -90,10 +107,7 @@ func compare(t *testing.T, name, endpoint string) {
 	if name != "" && target != name {
 		t.Fatalf("this is %s", target)
 	}
-	var ids []probe.ID
-	for _, f := range probe.Features() {
-		ids = append(ids, f.ID)
-	}
+	ids := chosen(t)
 	results, err := p.All(t.Context(), ids, func(f probe.Feature, r *probe.Result, err error) {
 		if r != nil {
 			t.Logf("%-25s %-10s %5.1f s  %s%v", f.ID, r.Verdict, r.Took.Seconds(), r.Detail, cmp.Or(err, errors.New("")))
