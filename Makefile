@@ -55,7 +55,7 @@ EMULATORS = $(or $(EMULATORS_$(T)),2)
 BUSY     := lint plain race bench fuzz properties
 
 STEPS_test    := plain race load sagas pipeline replay model security
-STEPS_gate    := plain race load sagas pipeline replay security model probe coldstart
+STEPS_gate    := plain race bench load sagas pipeline replay security soak model probe coldstart
 STEPS_nightly := race properties fuzz test-localstack load sagas pipeline replay soak security model probe coldstart
 
 EMULATORS_test := 3
@@ -66,6 +66,7 @@ SKIP_gate    := TestFindings
 LETTERS_test := 400
 LETTERS_gate := 2000
 TRIPS_test   := 60
+SOAK_gate    := -tasks 1000 -time 20s
 RACE_nightly := yes
 
 NOTE_test    = left out: $(SKIP_test), cold starts, more than $(LETTERS_test) letters and $(TRIPS_test) trips, soak, LocalStack. make check runs them
@@ -125,7 +126,7 @@ coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: m
 	@SPILLWAY_COLDSTARTS=$(or $(RUNS),$(if $(TIER),,41)) $(SUITE) ./integration/coldstart
 
 soak: .venv bin/soak ## minutes of load with workers killed, every task accounted for: make soak [SOAK_TASKS=1000 SOAK_TIME=20s]
-	@bin/soak -tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m) $(ARGS)
+	@bin/soak $(or $(SOAK_$(TIER)),-tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m)) $(ARGS)
 
 replay: .venv go-ready ## replay ten thousand dead letters, killed twice, every task accounted for: make replay [LETTERS=2000 RATE=100]
 	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),$(LETTERS_$(TIER)),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),$(if $(LETTERS_$(TIER)),100,50)) $(SUITE) ./integration/replay
