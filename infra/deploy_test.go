@@ -197,7 +197,7 @@ func TestWorkflowRunsTargets(t *testing.T) {
 		}
 	}
 	got := slices.Sorted(maps.Keys(targets))
-	if want := []string{"deploy", "fuzz", "lint", "test", "test-localstack"}; !slices.Equal(got, want) {
+	if want := []string{"deploy", "fuzz", "lint", "load", "properties", "race", "test", "test-localstack"}; !slices.Equal(got, want) {
 		t.Errorf("targets: got %v, want %v", got, want)
 	}
 	for _, target := range got {

@@ -65,5 +65,5 @@ func testStep(t *testing.T, setup apptest.Setup, function, sample, answer string
 	if err != nil {
 		t.Fatal(err)
 	}
-	invoke(handler, slices.Concat([]string{"GetItem"}, calls))
+	invoke(handler, slices.Concat([]string{"Query"}, calls))
 }
