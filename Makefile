@@ -63,7 +63,7 @@ EMULATORS_gate := 4
 
 SKIP_test    := TestUpgradeUnderLoad
 SKIP_gate    := TestFindings
-LETTERS_test := 800
+LETTERS_test := 1200
 LETTERS_gate := 2000
 TRIPS_test   := 60
 SOAK_gate    := -tasks 1000 -time 20s
