@@ -2,7 +2,6 @@ package tasktable
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/oklog/ulid/v2"
 
+	"github.com/spillway-go/spillway/internal/id"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -33,9 +33,7 @@ type Draft struct {
 
 // NewID returns a task id: a ULID, so that ids sort by creation time. Its random
 // part comes from the system, so that no two environments draw the same.
-func NewID() string { return ulid.MustNew(ulid.Now(), entropy).String() }
-
-var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+func NewID() string { return id.New() }
 
 // row is the row that n is created as, and whether its input needs an item of
 // its own.

@@ -5,8 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
+	"github.com/spillway-go/spillway/internal/id"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -55,18 +54,10 @@ type Row struct {
 }
 
 // CreatedAt is the creation time that the id carries.
-func (r *Row) CreatedAt() time.Time { return created(r.ID) }
-
-func created(id string) time.Time {
-	parsed, err := ulid.ParseStrict(id)
-	if err != nil {
-		return time.Time{}
-	}
-	return ulid.Time(parsed.Time()).UTC()
-}
+func (r *Row) CreatedAt() time.Time { return id.Time(r.ID) }
 
 // isID reports whether a task can have this id.
-func isID(id string) bool { return !created(id).IsZero() }
+func isID(text string) bool { return !id.Time(text).IsZero() }
 
 // Vanished reports whether the claim before the current one was never settled:
 // its worker crashed or ran into its time-out.
