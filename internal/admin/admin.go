@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/internal/parked"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -23,6 +24,7 @@ import (
 // Admin answers commands. It is safe for concurrent use.
 type Admin struct {
 	Redrive *redrive.Redrive
+	Parked  *parked.Resolver
 	Table   *tasktable.Table
 	Streams Streams
 	Chaos   *Chaos // nil where faults must not be injected

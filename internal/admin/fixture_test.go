@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/internal/parked"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
@@ -236,7 +237,8 @@ func (f *fixture) holds(name string, want int) {
 }
 
 func (f *fixture) admin() *Admin {
-	return &Admin{Table: f.table, Redrive: redrive.New(f.control, controlTable, f.sources, &f.opts), Streams: f.streams, Chaos: f.chaos, Stock: trip.NewStock(f.stock, reservationsTable), Sagas: f.sagas()}
+	letters := redrive.New(f.control, controlTable, f.sources, &f.opts)
+	return &Admin{Table: f.table, Redrive: letters, Parked: parked.New(f.control, controlTable, letters, f.opts.Logger), Streams: f.streams, Chaos: f.chaos, Stock: trip.NewStock(f.stock, reservationsTable), Sagas: f.sagas()}
 }
 
 // invoke calls the function as Lambda does.

@@ -2,22 +2,26 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/internal/parked"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func jobOf(r *redrive.Report) adminapi.Job {
+	var d parked.Decision // other kinds have nothing of it but what r has as well
+	_ = json.Unmarshal(r.Raw, &d)
 	j := adminapi.Job{
 		JobID: r.JobID, Kind: adminapi.JobKind(r.Request.Kind), Queue: r.Request.Queue, Status: adminapi.JobStatus(r.Status), By: r.Request.By,
 		RequestID: r.Request.RequestID, CreatedAt: task.At(r.CreatedAt), StartedAt: task.At(r.StartedAt), UpdatedAt: task.At(r.UpdatedAt),
 		FinishedAt: task.At(r.FinishedAt), Filter: filterAs(&r.Request.Filter), Rate: r.Request.Rate, Max: r.Request.Max, CanarySize: r.Request.Canary,
-		Canary: (*adminapi.Canary)(r.Canary), Restores: r.Request.Source, Planned: r.Planned, Counts: countsOf(r.Counts), Execution: r.Request.Execution,
-		Step: r.Request.Step, Reason: r.Request.Reason, Done: r.Finished, Hops: r.Hops, Outcomes: (*adminapi.Outcomes)(r.Outcomes),
+		Canary: (*adminapi.Canary)(r.Canary), Restores: r.Request.Source, Planned: r.Planned, Counts: countsOf(r.Counts), Execution: d.Execution,
+		Step: d.Step, Reason: d.Reason, Done: r.Finished, Hops: r.Hops, Outcomes: (*adminapi.Outcomes)(r.Outcomes),
 		Note: r.Note, Resume: resume(r),
 	}
 	if r.Status == redrive.Planned {

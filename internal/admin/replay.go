@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
@@ -40,7 +41,7 @@ func replay(ctx context.Context, a *Admin, kind redrive.Kind, q adminapi.DLQRepl
 	case q.DryRun:
 		p, err := a.Redrive.Plan(ctx, req)
 		if err != nil {
-			return nil, err
+			return nil, withAdvice(kind, q.Queue, err)
 		}
 		return planned(p), nil
 	case q.PlanID != "":
@@ -48,8 +49,17 @@ func replay(ctx context.Context, a *Admin, kind redrive.Kind, q adminapi.DLQRepl
 		return replayed(ctx, r, err)
 	default:
 		r, err := a.Redrive.Run(ctx, req)
-		return replayed(ctx, r, err)
+		return replayed(ctx, r, withAdvice(kind, q.Queue, err))
 	}
+}
+
+// withAdvice names the command that replays what is behind the messages of the
+// queue of stream failures, which go back to no queue.
+func withAdvice(kind redrive.Kind, queue string, err error) error {
+	if kind == redrive.KindReplay && queue == adminapi.QueueStream && errors.Is(err, redrive.ErrUnsupported) {
+		return fmt.Errorf("%w; records of a stream are replayed by stream.replay (`spillway stream replay`)", err)
+	}
+	return err
 }
 
 func planned(p *redrive.Plan) *adminapi.Plan {

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/internal/parked"
 	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -60,21 +61,21 @@ func (a *Admin) parked(ctx context.Context, key string) (adminapi.Parked, error)
 }
 
 func sagaResume(ctx context.Context, a *Admin, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
-	return a.byHand(ctx, redrive.KindResume, adminapi.HandledResumed, q)
+	return a.byHand(ctx, parked.KindResume, adminapi.HandledResumed, q)
 }
 
 func sagaSkip(ctx context.Context, a *Admin, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
-	return a.byHand(ctx, redrive.KindSkip, adminapi.HandledSkipped, q)
+	return a.byHand(ctx, parked.KindSkip, adminapi.HandledSkipped, q)
 }
 
 func sagaDone(ctx context.Context, a *Admin, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
-	return a.byHand(ctx, redrive.KindDone, adminapi.HandledDone, q)
+	return a.byHand(ctx, parked.KindDone, adminapi.HandledDone, q)
 }
 
 const maxReason = 500
 
 // byHand deals with one parked step as an operator decided.
-func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome adminapi.HandledOutcome, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
+func (a *Admin) byHand(ctx context.Context, kind parked.Kind, outcome adminapi.HandledOutcome, q adminapi.SagaStepRequest) (*adminapi.SagaHandled, error) {
 	name, _, err := a.Sagas.execution(q.Execution)
 	if err != nil {
 		return nil, err
@@ -83,22 +84,22 @@ func (a *Admin) byHand(ctx context.Context, kind redrive.Kind, outcome adminapi.
 		return nil, &Error{adminapi.CodeInvalid, `"step" is missing or no name of a step, such as CancelHotel: saga.show has those that are parked`}
 	}
 	reason := strings.TrimSpace(task.CleanText(q.Reason, maxReason))
-	if kind != redrive.KindResume && reason == "" {
+	if kind != parked.KindResume && reason == "" {
 		return nil, &Error{adminapi.CodeInvalid, `"reason" is missing: say why, for whoever reads the audit trail`}
 	}
 	key := saga.KeyOf(name)
 	act := func(context.Context, *redrive.Letter) error { return nil }
-	if kind == redrive.KindResume {
+	if kind == parked.KindResume {
 		call, err := a.Sagas.compensation(ctx, key, q.Step)
 		if err != nil {
 			return nil, err
 		}
 		act = func(ctx context.Context, _ *redrive.Letter) error { return a.Sagas.run(ctx, call) }
 	}
-	req := redrive.Request{
+	decision := parked.Decision{
 		Kind: kind, Queue: adminapi.QueueSaga, By: q.By, RequestID: requestID(ctx), Execution: key, Step: q.Step, Reason: reason,
 	}
-	jobID, err := a.Redrive.ByHand(ctx, req, func(l *redrive.Letter) bool {
+	jobID, err := a.Parked.Resolve(ctx, decision, func(l *redrive.Letter) bool {
 		p := parkedOf(l)
 		return p != nil && p.Execution == key && p.Step == q.Step
 	}, act)

@@ -19,15 +19,16 @@ import (
 func TestVocabulary(t *testing.T) {
 	t.Parallel()
 	contract := constants(t, "../adminapi")
+	job, parked := constants(t, "../job"), constants(t, "../parked")
 	redrive, rescue, chaos := constants(t, "../../pkg/redrive"), constants(t, "../../pkg/rescue"), constants(t, "../../pkg/chaos")
 	for _, tt := range []struct {
 		typ  string
 		from words
 		is   func(name, typ string) bool
 	}{
-		{"JobKind", redrive, typed("Kind")},
-		{"JobStatus", redrive, typed("Status")},
-		{"MessageOutcome", redrive, typed("Outcome")},
+		{"JobKind", slices.Concat(redrive, parked), typed("Kind")},
+		{"JobStatus", slices.Concat(job, redrive), typed("Status")},
+		{"MessageOutcome", job, typed("Outcome")},
 		{"MovedBy", redrive, prefixed("By")},
 		{"Reason", redrive, prefixed("Reason")},
 		{"RangeState", rescue, typed("RangeState")},

@@ -1,4 +1,4 @@
-package redrive
+package job
 
 import (
 	"context"
@@ -22,17 +22,17 @@ const (
 	attrDetail    = "detail"
 	attrExpires   = "expires_at"  // TTL, seconds
 	attrStatus    = "job_status"  // of a job's state
-	attrHolder    = "holder"      // nonce of whoever runs the job, or holds the queue
+	attrHolder    = "holder"      // the run that holds the job
 	attrUntil     = "lease_until" // ms
 	attrStop      = "stop_asked"
-	attrTidy      = "tidy" // whoever left the job has nothing left to do
+	attrTidy      = "tidy" // the last run finished its work before it left the job
 	attrJob       = "job_id"
 )
 
 // control is the control table: an append-only part (what was asked, what was
 // done, message by message) and one state for each job.
 type control struct {
-	api   ControlAPI
+	api   API
 	table string
 }
 

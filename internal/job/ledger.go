@@ -1,61 +1,119 @@
-package redrive
+package job
 
 import (
 	"context"
+	"maps"
 	"strings"
-	"time"
 
-	"github.com/spillway-go/spillway/pkg/tasktable"
+	"github.com/spillway-go/spillway/internal/id"
 )
 
-// Outcome is what became of one message in a job.
+// Outcome is what became of one item in a job.
 type Outcome string
 
 // The outcomes.
 const (
-	// Intended is written before anything is done; what became of it is unknown
-	// until a later entry says so.
+	// Intended is written before anything is done. What became of the item is
+	// unknown until a later entry says so.
 	Intended Outcome = ""
-	// Replayed was sent to its queue, and SQS has confirmed it.
+	// Replayed was handed over again, with success.
 	Replayed Outcome = "replayed"
-	// Dropped was taken off the dead-letter queue without being sent, because its
-	// task has ended in a way that no replay changes.
+	// Dropped was taken off without being handed over, for good.
 	Dropped Outcome = "dropped"
-	// Skipped stays in the dead-letter queue, for the reason given.
+	// Skipped stays where it is, for the reason given.
 	Skipped Outcome = "skipped"
-	// Failed could not be sent, and stays where it was.
+	// Failed could not be handed over, and stays where it is.
 	Failed Outcome = "failed"
 	// Quarantined was set aside and can be restored.
 	Quarantined Outcome = "quarantined"
-	// Restored went back from quarantine to the dead-letter queue.
+	// Restored went back from quarantine to where it was.
 	Restored Outcome = "restored"
-	// Resolved was dealt with by hand.
+	// Resolved was dealt with by an operator.
 	Resolved Outcome = "resolved"
 )
 
-// settled reports whether the message is dealt with, so that its letter can go.
-func (o Outcome) settled() bool {
-	return o == Replayed || o == Dropped || o == Quarantined || o == Restored || o == Resolved
-}
-
-// Entry is what a job's ledger says of one message, or of one task.
-type Entry struct {
-	MessageID   string  `json:"message_id,omitempty"`
-	TaskID      string  `json:"task_id,omitempty"`
-	Run         int     `json:"run,omitempty"` // that it was sent for
-	Fingerprint string  `json:"fingerprint,omitempty"`
-	To          string  `json:"to,omitempty"` // name of the queue
-	NoRow       bool    `json:"no_row,omitempty"`
-	Outcome     Outcome `json:"outcome,omitempty"`
-	Reason      string  `json:"reason,omitempty"`
-}
-
-// key names what an entry is about.
-func (e *Entry) key() string {
-	if e.MessageID != "" {
-		return e.MessageID
+// Settled reports whether the item is dealt with: its source may forget it, and
+// the job does not try it again.
+func (o Outcome) Settled() bool {
+	switch o {
+	case Replayed, Dropped, Quarantined, Restored, Resolved:
+		return true
+	default:
+		return false
 	}
-	return e.TaskID
+}
+
+// Entry is what a ledger says of one item. It is stored as JSON.
+type Entry interface {
+	// Key names the item. The ledger holds one entry for each key.
+	Key() string
+	// Result is what became of the item.
+	Result() Result
+}
+
+// Result is what became of an item, as [Counts] count it.
+type Result struct {
+	Outcome     Outcome
+	Reason      string
+	AtLeastOnce bool // nothing guards the item against being replayed twice
+}
+
+// Counts are what became of a job's items so far.
+type Counts struct {
+	Matched     int            `json:"matched"`
+	Replayed    int            `json:"replayed"`
+	Skipped     int            `json:"skipped"` // not replayed, for a reason; Dropped ones among them
+	Dropped     int            `json:"dropped"` // taken off for good without being replayed
+	Failed      int            `json:"failed"`  // they are where they were
+	Quarantined int            `json:"quarantined,omitempty"`
+	Restored    int            `json:"restored,omitempty"`
+	Resolved    int            `json:"resolved,omitempty"`
+	AtLeastOnce int            `json:"at_least_once"` // replayed, with nothing to guard them
+	Reasons     map[string]int `json:"reasons,omitempty"`
+}
+
+// count adds n of a result, which may be -1.
+func (c *Counts) count(r Result, n int) {
+	c.Matched += n
+	switch r.Outcome {
+	case Replayed:
+		c.Replayed += n
+		if r.AtLeastOnce {
+			c.AtLeastOnce += n
+		}
+	case Dropped:
+		c.Skipped += n
+		c.Dropped += n
+	case Skipped:
+		c.Skipped += n
+	case Quarantined:
+		c.Quarantined += n
+	case Restored:
+		c.Restored += n
+	case Resolved:
+		c.Resolved += n
+	case Failed, Intended:
+		c.Failed += n
+	}
+	if r.Reason == "" {
+		return
+	}
+	if c.Reasons == nil {
+		c.Reasons = map[string]int{}
+	}
+	if c.Reasons[r.Reason] += n; c.Reasons[r.Reason] == 0 {
+		delete(c.Reasons, r.Reason)
+	}
+}
+
+// used is how much of a job's limit is used up.
+func (c *Counts) used() int { return c.Replayed + c.Quarantined + c.Restored }
+
+// Clone returns a copy that shares nothing with c.
+func (c *Counts) Clone() Counts {
+	d := *c
+	d.Reasons = maps.Clone(c.Reasons)
+	return d
 }
 
 // The two halves of a step in the ledger. One is written before anything is
@@ -66,93 +124,81 @@ const (
 )
 
 // intend writes down what is about to be done, and returns the name of the step.
-func (r *Redrive) intend(ctx context.Context, j *job, entries []Entry) (step string, err error) {
-	step = tasktable.NewID()
-	return step, r.control.append(ctx, jobPartition(j.id), ledgerPrefix+step+intentSuffix, entries, time.Now().Add(r.opts.AuditRetention), nil)
+func (e *Engine[R, S, E]) intend(ctx context.Context, jobID string, entries []E) (step string, err error) {
+	step = id.New()
+	return step, e.control.append(ctx, jobPartition(jobID), ledgerPrefix+step+intentSuffix, entries, e.expires(), nil)
 }
 
 // conclude writes down what was done.
-func (r *Redrive) conclude(ctx context.Context, j *job, step string, entries []Entry) error {
-	return r.control.append(ctx, jobPartition(j.id), ledgerPrefix+step+outcomeSuffix, entries, time.Now().Add(r.opts.AuditRetention), nil)
+func (e *Engine[R, S, E]) conclude(ctx context.Context, jobID, step string, entries []E) error {
+	return e.control.append(ctx, jobPartition(jobID), ledgerPrefix+step+outcomeSuffix, entries, e.expires(), nil)
 }
 
-// ledger reads what has been done so far: the last outcome of each message, in
-// the order in which they were first concluded. What was only intended is left
-// out.
-func (r *Redrive) ledger(ctx context.Context, j *job) (*record, error) {
-	rec := newRecord()
-	err := r.control.walk(ctx, jobPartition(j.id), ledgerPrefix, false, 0, func(it item) (bool, error) {
+// Ledger reads what a job has done so far: the last outcome of each item, in the
+// order in which they were first concluded. What was only intended is left out.
+func (e *Engine[R, S, E]) Ledger(ctx context.Context, jobID string) ([]E, error) {
+	l, err := e.ledger(ctx, jobID, false)
+	return l.entries, err
+}
+
+func (e *Engine[R, S, E]) ledger(ctx context.Context, jobID string, settled bool) (*ledger[E], error) {
+	all := newLedger[E]()
+	err := e.control.walk(ctx, jobPartition(jobID), ledgerPrefix, false, 0, func(it item) (bool, error) {
 		if !strings.HasSuffix(text(it, attrSort), outcomeSuffix) {
 			return true, nil
 		}
-		var entries []Entry
+		var entries []E
 		if err := decode(it, &entries); err != nil {
 			return false, err
 		}
-		for _, e := range entries {
-			rec.put(e)
-		}
+		all.put(entries...)
 		return true, nil
 	})
-	return rec, err
+	if !settled || err != nil {
+		return all, err
+	}
+	kept := newLedger[E]()
+	for _, entry := range all.entries {
+		if entry.Result().Outcome.Settled() {
+			kept.put(entry)
+		}
+	}
+	return kept, nil
 }
 
-// record is a ledger in memory.
-type record struct {
-	entries []Entry
+// ledger is a ledger in memory.
+type ledger[E Entry] struct {
+	entries []E
 	index   map[string]int
-	tasks   map[string]int // the same by task; of two letters, the last
 	counts  Counts
 }
 
-func newRecord() *record { return &record{index: map[string]int{}, tasks: map[string]int{}} }
+func newLedger[E Entry]() *ledger[E] { return &ledger[E]{index: map[string]int{}} }
 
-// put adds an entry, or replaces an earlier one about the same message, unless
-// that is settled.
-func (rec *record) put(e Entry) {
-	i, known := rec.index[e.key()]
-	switch {
-	case !known:
-		rec.index[e.key()] = len(rec.entries)
-		if e.TaskID != "" {
-			rec.tasks[e.TaskID] = len(rec.entries)
+// put adds entries. One about a known item replaces the earlier one, unless that
+// is settled.
+func (l *ledger[E]) put(entries ...E) {
+	for _, entry := range entries {
+		i, known := l.index[entry.Key()]
+		switch {
+		case !known:
+			l.index[entry.Key()] = len(l.entries)
+			l.entries = append(l.entries, entry)
+		case l.entries[i].Result().Outcome.Settled():
+			continue
+		default:
+			l.counts.count(l.entries[i].Result(), -1)
+			l.entries[i] = entry
 		}
-		rec.entries = append(rec.entries, e)
-	case rec.entries[i].Outcome.settled():
-		return
-	default:
-		rec.counts.count(rec.entries[i], -1)
-		rec.entries[i] = e
+		l.counts.count(entry.Result(), 1)
 	}
-	rec.counts.count(e, 1)
 }
 
-// of returns what is known about a message.
-func (rec *record) of(key string) (Entry, bool) {
-	i, known := rec.index[key]
-	if !known {
-		return Entry{}, false
+// of returns what is known about an item.
+func (l *ledger[E]) of(key string) (entry E, known bool) {
+	i, known := l.index[key]
+	if known {
+		entry = l.entries[i]
 	}
-	return rec.entries[i], true
-}
-
-// dealtWith reports whether something is known about what a plan names so.
-func (rec *record) dealtWith(key string) bool {
-	index := rec.index
-	if id, _, isTask := taskOf(key); isTask {
-		key, index = id, rec.tasks
-	}
-	_, known := index[key]
-	return known
-}
-
-// settled returns the part of a ledger that a later run need not look at again.
-func (rec *record) settled() *record {
-	kept := newRecord()
-	for _, e := range rec.entries {
-		if e.Outcome.settled() {
-			kept.put(e)
-		}
-	}
-	return kept
+	return entry, known
 }

@@ -1,4 +1,4 @@
-package redrive
+package job
 
 import (
 	"context"
@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// crew does steps of a job beside each other, in batches, at the job's pace.
+// pool does steps of a job beside each other, in batches, at the job's pace.
 // add, flush and wait are for one goroutine.
-type crew[T any] struct {
+type pool[T any] struct {
 	pace  *pace
 	await func(ctx context.Context, at time.Time) error
 	step  func(ctx context.Context, batch []T) error
@@ -21,43 +21,50 @@ type crew[T any] struct {
 	err error // the first one; no step begins after it
 }
 
-// newCrew makes a crew for a run.
-func newCrew[T any](x *run, concurrency int, step func(context.Context, []T) error) *crew[T] {
-	return &crew[T]{pace: newPace(x.job.Rate, x.job.PacedAt), await: x.await, step: step, slots: make(chan struct{}, concurrency)}
+func newPool[T any](p *pace, concurrency int, await func(context.Context, time.Time) error, step func(context.Context, []T) error) *pool[T] {
+	return &pool[T]{pace: p, await: await, step: step, slots: make(chan struct{}, max(concurrency, 1))}
 }
 
-// add puts something into the next step, and begins that once it is full.
-func (c *crew[T]) add(ctx context.Context, v T) error {
-	c.pending = append(c.pending, v)
-	if len(c.pending) < c.pace.size() {
-		return c.failed()
+// add puts an item into the next step, and begins that once it is full.
+func (p *pool[T]) add(ctx context.Context, item T) error {
+	p.pending = append(p.pending, item)
+	if len(p.pending) < p.pace.size() {
+		return p.failed()
 	}
-	return c.flush(ctx)
+	return p.flush(ctx)
 }
 
-// flush begins a step with what there is.
-func (c *crew[T]) flush(ctx context.Context) error {
-	if err := c.failed(); err != nil || len(c.pending) == 0 {
-		return err
+// flush begins a step with the pending items, once a slot is free and their
+// moment has come. If it returns an error they are still pending.
+func (p *pool[T]) flush(ctx context.Context) error {
+	if len(p.pending) == 0 {
+		return p.failed()
 	}
-	batch, before := c.pending, c.pace.next
-	if err := c.await(ctx, c.pace.moment(len(batch))); err != nil {
-		c.pace.next = before // not this time
-		return err
-	}
-	c.pending = nil
 	select {
-	case c.slots <- struct{}{}:
+	case p.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	c.steps.Go(func() {
-		defer func() { <-c.slots }()
-		if err := c.step(ctx, batch); err != nil {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if c.err == nil {
-				c.err = err
+	release := func() { <-p.slots }
+	before := p.pace.next
+	err := p.failed()
+	if err == nil {
+		err = p.await(ctx, p.pace.moment(len(p.pending)))
+	}
+	if err != nil {
+		p.pace.next = before // not this time
+		release()
+		return err
+	}
+	batch := p.pending
+	p.pending = nil
+	p.steps.Go(func() {
+		defer release()
+		if err := p.step(ctx, batch); err != nil {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if p.err == nil {
+				p.err = err
 			}
 		}
 	})
@@ -65,14 +72,14 @@ func (c *crew[T]) flush(ctx context.Context) error {
 }
 
 // failed is the first error of a step.
-func (c *crew[T]) failed() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.err
+func (p *pool[T]) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
 }
 
-// wait returns when no step is under way. What is pending stays so.
-func (c *crew[T]) wait() error {
-	c.steps.Wait()
-	return c.failed()
+// wait returns when no step is under way. Pending items stay pending.
+func (p *pool[T]) wait() error {
+	p.steps.Wait()
+	return p.failed()
 }

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -15,12 +15,7 @@ import (
 )
 
 // ControlAPI is what is used of the DynamoDB client for the control table.
-type ControlAPI interface {
-	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
-	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
-	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
-	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
-}
+type ControlAPI = job.API
 
 // MoveAPI is what is used of the SQS client to let SQS move messages itself.
 type MoveAPI interface {
@@ -65,7 +60,6 @@ type Quarantine interface {
 }
 
 var (
-	_ ControlAPI = (*dynamodb.Client)(nil)
 	_ MoveAPI    = (*sqs.Client)(nil)
 	_ Inbox      = (*workqueue.Inbox)(nil)
 	_ Queue      = (*workqueue.Queue)(nil)

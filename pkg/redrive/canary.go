@@ -15,7 +15,7 @@ const canaryPoll = 500 * time.Millisecond
 // withCanary lets a job do its canary first, by calling sweep for so many
 // messages, and the rest only when all tasks of the canary have succeeded.
 func (x *run) withCanary(ctx context.Context, tasks Tasks, limit int, sweep func(limit int) (bool, error)) (through bool, err error) {
-	j := x.job
+	j := x.job.State
 	if j.CanarySize == 0 || j.CanaryDone {
 		return sweep(limit)
 	}
@@ -29,11 +29,11 @@ func (x *run) withCanary(ctx context.Context, tasks Tasks, limit int, sweep func
 		return false, err
 	}
 	if c := j.Canary; c.Failed > 0 || c.Pending > 0 || c.Succeeded == 0 {
-		x.over = CanaryFailed
-		j.Note = "the canary did not succeed, so the rest was not replayed"
+		note := "the canary did not succeed, so the rest was not replayed"
 		if c.Failed == 0 && c.Pending > 0 {
-			j.Note = "the canary had not ended in time, so the rest was not replayed"
+			note = "the canary had not ended in time, so the rest was not replayed"
 		}
+		x.End(CanaryFailed, note)
 		return true, nil
 	}
 	j.CanaryDone = true
@@ -45,7 +45,7 @@ func (x *run) withCanary(ctx context.Context, tasks Tasks, limit int, sweep func
 func (x *run) awaitCanary(ctx context.Context, tasks Tasks) (decided bool, err error) {
 	var ids []string
 	runs := map[string]int{}
-	for _, e := range x.rec.entries {
+	for _, e := range x.Entries() {
 		if e.Outcome == Replayed && !e.NoRow && e.TaskID != "" {
 			ids = append(ids, e.TaskID)
 			runs[e.TaskID] = e.Run
@@ -65,11 +65,11 @@ func (x *run) awaitCanary(ctx context.Context, tasks Tasks) (decided bool, err e
 				c.count(row)
 			}
 		}
-		x.job.Canary = c
-		if c.Pending == 0 || c.Failed > 0 || time.Since(time.UnixMilli(x.job.CanaryAt)) > x.opts.CanaryFor {
+		x.job.State.Canary = c
+		if c.Pending == 0 || c.Failed > 0 || time.Since(time.UnixMilli(x.job.State.CanaryAt)) > x.opts.CanaryFor {
 			return true, nil
 		}
-		if more, err := x.goesOn(ctx); err != nil || !more {
+		if more, err := x.GoesOn(ctx); err != nil || !more {
 			return false, err
 		}
 		if err := sleep.For(ctx, canaryPoll); err != nil {

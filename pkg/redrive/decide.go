@@ -30,14 +30,26 @@ const (
 type action int
 
 const (
-	send  action = iota // back to where it came from
+	skip  action = iota // leave it; an action that was never decided does so too
+	send                // back to where it came from
 	drop                // delete it
-	skip                // leave it
-	admit               // it has been sent by an earlier try: note that
+	admit               // an earlier try has sent it: note that
 )
 
-// verdict is what was decided about a letter.
-type verdict struct {
+// String is the action as plans show it.
+func (a action) String() string {
+	switch a {
+	case send, admit:
+		return "replay"
+	case drop:
+		return "drop"
+	default:
+		return "skip"
+	}
+}
+
+// decision is what was decided about a letter.
+type decision struct {
 	action action
 	run    int    // to send it for
 	reason string // of a drop or a skip
@@ -47,61 +59,61 @@ type verdict struct {
 // settledRow decides about a letter by what the table made of its replay: done
 // says that the task waits in the run asked for, and the plan is the job's own.
 // Without done nothing was written, and the row says why.
-func (r *Redrive) settledRow(l *Letter, row *tasktable.Row, done bool, plan string, now time.Time) verdict {
+func (r *Redrive) settledRow(l *Letter, row *tasktable.Row, done bool, plan string, now time.Time) decision {
 	run := l.nextRun()
 	switch {
 	case row == nil:
-		return verdict{action: send, run: l.Task.Run, noRow: true}
+		return decision{action: send, run: l.Task.Run, noRow: true}
 	case row.Tenant != l.Task.Tenant, row.Type != l.Task.Type, run > row.Run+1:
 		// Whoever wrote this was no worker of ours.
-		return verdict{action: skip, reason: ReasonMismatch}
+		return decision{action: skip, reason: ReasonMismatch}
 	case done && row.Status == task.Queued:
-		return verdict{action: send, run: run}
+		return decision{action: send, run: run}
 	case done: // its message has been at work: an earlier try sent it
-		return verdict{action: admit, run: run}
+		return decision{action: admit, run: run}
 	case row.Status == task.Succeeded, row.Status == task.Canceled, row.Status == task.Expired:
-		return verdict{action: drop, reason: string(row.Status)}
+		return decision{action: drop, reason: string(row.Status)}
 	case row.Run > run:
-		return verdict{action: drop, reason: ReasonSuperseded}
+		return decision{action: drop, reason: ReasonSuperseded}
 	case row.Status == task.Queued && row.Run == run, row.Status == task.Queued && l.MovedBy != ByWorker && row.Run == l.Task.Run:
 		// Whoever queued it may not have got to its send; a second message is
 		// harmless.
-		return verdict{action: send, run: row.Run}
+		return decision{action: send, run: row.Run}
 	case row.Status == task.Queued:
-		return verdict{action: skip, reason: ReasonQueued}
+		return decision{action: skip, reason: ReasonQueued}
 	case row.Status == task.Running && row.ClaimableAt >= now.UnixMilli():
-		return verdict{action: skip, reason: ReasonRunning}
+		return decision{action: skip, reason: ReasonRunning}
 	case row.PlanID == plan && row.Run < run && l.MovedBy == ByWorker:
-		return verdict{action: skip, reason: ReasonAgain}
+		return decision{action: skip, reason: ReasonAgain}
 	case row.Run >= run:
-		return verdict{action: drop, reason: ReasonSuperseded}
+		return decision{action: drop, reason: ReasonSuperseded}
 	case row.Deadline <= now.UnixMilli():
-		return verdict{action: skip, reason: ReasonDeadline}
+		return decision{action: skip, reason: ReasonDeadline}
 	case row.Replays >= r.opts.MaxReplays:
-		return verdict{action: skip, reason: ReasonExhausted}
+		return decision{action: skip, reason: ReasonExhausted}
 	default: // it changed while we looked
-		return verdict{action: skip, reason: string(row.Status)}
+		return decision{action: skip, reason: string(row.Status)}
 	}
 }
 
 // refuse decides about a letter before the table is asked.
-func (r *Redrive) refuse(src *Source, l *Letter) (verdict, bool) {
+func (r *Redrive) refuse(src *Source, l *Letter) (decision, bool) {
 	if _, known := src.origin(l); !known {
-		return verdict{action: skip, reason: ReasonOrigin}, true
+		return decision{action: skip, reason: ReasonOrigin}, true
 	}
 	if l.Replays() >= r.opts.MaxReplays {
-		return verdict{action: skip, reason: ReasonExhausted}, true
+		return decision{action: skip, reason: ReasonExhausted}, true
 	}
-	return verdict{}, false
+	return decision{}, false
 }
 
 // foresee is what a replay would do with a letter, by a row that was only read.
-func (r *Redrive) foresee(src *Source, l *Letter, row *tasktable.Row, now time.Time) verdict {
+func (r *Redrive) foresee(src *Source, l *Letter, row *tasktable.Row, now time.Time) decision {
 	if v, refused := r.refuse(src, l); refused {
 		return v
 	}
 	if l.Task == nil || src.Tasks == nil || row == nil {
-		v := verdict{action: send, noRow: true}
+		v := decision{action: send, noRow: true}
 		if l.Task != nil {
 			v.run = l.Task.Run
 		}
@@ -111,7 +123,7 @@ func (r *Redrive) foresee(src *Source, l *Letter, row *tasktable.Row, now time.T
 	failed := row.Status == task.Failed || row.Status == task.DeadLettered || row.Status == task.Running && row.ClaimableAt < now.UnixMilli()
 	ours := row.Tenant == l.Task.Tenant && row.Type == l.Task.Type && run == row.Run+1
 	if failed && ours && row.Deadline > now.UnixMilli() && row.Replays < r.opts.MaxReplays {
-		return verdict{action: send, run: run}
+		return decision{action: send, run: run}
 	}
 	return r.settledRow(l, row, false, "", now)
 }

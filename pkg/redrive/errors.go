@@ -3,13 +3,15 @@ package redrive
 import (
 	"errors"
 	"fmt"
+
+	"github.com/spillway-go/spillway/internal/job"
 )
 
 // What an operator may meet. Each comes wrapped, with a text that says what to
 // do.
 var (
 	// ErrNotFound: no such job, plan or task.
-	ErrNotFound = errors.New("not found")
+	ErrNotFound = job.ErrNotFound
 	// ErrUnknownQueue: no queue has this name.
 	ErrUnknownQueue = errors.New("unknown queue")
 	// ErrInvalid: the request cannot mean anything.
@@ -19,7 +21,7 @@ var (
 	// ErrPlanUsed: the plan has ended for good, or is for something else.
 	ErrPlanUsed = errors.New("the plan cannot be executed any more")
 	// ErrBusy: another job works on the same queue.
-	ErrBusy = errors.New("another job is running")
+	ErrBusy = job.ErrBusy
 	// ErrUnsupported: the endpoint, or the queue, cannot do this.
 	ErrUnsupported = errors.New("not supported")
 	// ErrNotRetryable: the task is in a state that no retry changes.
@@ -27,9 +29,6 @@ var (
 	// ErrDeadline: the task's deadline has passed.
 	ErrDeadline = errors.New("the deadline has passed")
 )
-
-// errLost says that somebody else runs the job now.
-var errLost = errors.New("the job has changed hands")
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalid, fmt.Sprintf(format, args...))

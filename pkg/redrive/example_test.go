@@ -180,24 +180,22 @@ func ExampleRedrive_Run() {
 	// true
 }
 
-func ExampleRedrive_ByHand() {
+// A letter that somebody deals with by hand is held meanwhile, and then deleted.
+func ExampleRedrive_Hold() {
 	ctx := context.Background()
 	r, queues := orders()
-	jobID, err := r.ByHand(ctx, redrive.Request{Kind: redrive.KindDone, Queue: "orders", By: "ada", Reason: "called the customer"},
-		func(l *redrive.Letter) bool { return l.Body == "order 2" },
-		func(context.Context, *redrive.Letter) error { return nil })
+	held, err := r.Hold(ctx, "orders", func(l *redrive.Letter) bool { return l.Body == "order 2" })
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	job, err := r.Job(ctx, jobID, 0, 10)
-	if err != nil {
+	defer held.Release(ctx)
+	fmt.Println(len(held.Letters), "letter is held")
+	if err := held.Delete(ctx); err != nil {
 		fmt.Println(err)
-		return
 	}
-	fmt.Println(job.Request.By, "says", job.Request.Kind, "since she", job.Request.Reason)
 	fmt.Println(len(queues.Messages("orders-dead")), "dead letters are left")
 	// Output:
-	// ada says done since she called the customer
+	// 1 letter is held
 	// 2 dead letters are left
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/smithy-go"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/internal/sleep"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -61,21 +62,11 @@ type History struct {
 
 // Jobs returns the newest jobs, at most limit.
 func (r *Redrive) Jobs(ctx context.Context, limit int) ([]*Report, error) {
-	var reports []*Report
-	err := r.control.walk(ctx, jobsPartition, "", true, limit, func(it item) (bool, error) {
-		j, err := readJob(it)
-		if err == nil {
-			err = r.refresh(ctx, j)
-		}
-		if errors.Is(err, ErrNotFound) {
-			return true, nil // its creation was cut short
-		}
-		if err != nil {
-			return false, err
-		}
-		reports = append(reports, j.report())
-		return len(reports) < limit, nil
-	})
+	jobs, err := r.jobs.List(ctx, limit)
+	reports := make([]*Report, len(jobs))
+	for i, j := range jobs {
+		reports[i] = reportOf(j)
+	}
 	return reports, err
 }
 
@@ -85,53 +76,50 @@ func (r *Redrive) Jobs(ctx context.Context, limit int) ([]*Report, error) {
 // each has come to by now. When all have ended, that is written down, and the
 // audit trail keeps it when the tasks are gone.
 func (r *Redrive) Job(ctx context.Context, id string, from, messages int) (*History, error) {
-	j, err := r.find(ctx, id)
+	j, err := r.jobs.Find(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	h := &History{Report: *j.report()}
-	follow := j.replays() && (h.Status == Done || h.Status == CanaryFailed || h.Status == Stopped)
+	h := &History{Report: *reportOf(j)}
+	follow := replays(j) && (h.Status == Done || h.Status == CanaryFailed || h.Status == Stopped)
 	if messages > 0 || follow && h.Outcomes == nil {
-		rec, err := r.ledger(ctx, j)
+		entries, err := r.jobs.Ledger(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		became := map[string]string{}
 		if follow {
-			if became, err = r.follow(ctx, j, rec, h); err != nil {
+			if became, err = r.follow(ctx, j, entries, h); err != nil {
 				return nil, err
 			}
 		}
-		all := make([]Followed, len(rec.entries))
-		for i, e := range rec.entries {
-			all[i] = Followed{Entry: e, Became: became[e.key()]}
+		all := make([]Followed, len(entries))
+		for i, e := range entries {
+			all[i] = Followed{Entry: e, Became: became[e.Key()]}
 		}
 		slices.SortStableFunc(all, func(a, b Followed) int { return a.rank() - b.rank() })
 		from = min(max(from, 0), len(all))
 		h.Messages = all[from:min(from+max(messages, 0), len(all))]
 	}
-	return h, r.control.walk(ctx, jobPartition(id), eventPrefix, false, 0, func(it item) (bool, error) {
-		var e Event
-		err := decode(it, &e)
-		h.Events = append(h.Events, e)
-		return true, err
-	})
+	h.Events, err = r.jobs.Events(ctx, id)
+	return h, err
 }
 
 // followed has the tasks of a job followed that has ended.
-func (r *Redrive) followed(ctx context.Context, j *job) {
-	if r.opts.Follow == nil || j.status != Done && j.status != CanaryFailed || !j.replays() {
+func (r *Redrive) followed(ctx context.Context, j *storedJob) {
+	if r.opts.Follow == nil || !j.Status.Ended() || !replays(j) {
 		return
 	}
-	if err := r.opts.Follow(ctx, j.id, 0); err != nil {
+	if err := r.opts.Follow(ctx, j.ID, 0); err != nil {
 		// Then whoever looks at the job follows them.
-		r.opts.Logger.WarnContext(ctx, "job not followed", slog.String("job_id", j.id), slogError(err))
+		r.opts.Logger.WarnContext(ctx, "job not followed", slog.String("job_id", j.ID), slogError(err))
 	}
 }
 
 // replays reports whether the job has replayed tasks whose end can be told.
-func (j *job) replays() bool {
-	return (j.request.Kind == KindReplay || j.request.Kind == KindRetry) && j.Counts.Replayed > j.Counts.AtLeastOnce
+func replays(j *storedJob) bool {
+	counts := j.State.Counts
+	return (j.Request.Kind == KindReplay || j.Request.Kind == KindRetry) && counts.Replayed > counts.AtLeastOnce
 }
 
 // followEvery is how often the tasks of a job are looked at: less and less
@@ -152,7 +140,7 @@ func (r *Redrive) Follow(ctx context.Context, jobID string, hop int) error {
 		switch {
 		case h.Outcomes == nil || h.Outcomes.Pending == 0 || time.Since(h.FinishedAt) > r.opts.FollowFor:
 			return nil
-		case inTime(ctx, wait):
+		case job.InTime(ctx, wait):
 			if err := sleep.For(ctx, wait); err != nil {
 				return err
 			}
@@ -165,17 +153,17 @@ func (r *Redrive) Follow(ctx context.Context, jobID string, hop int) error {
 }
 
 // follow looks at the tasks that a job has replayed.
-func (r *Redrive) follow(ctx context.Context, j *job, rec *record, h *History) (map[string]string, error) {
+func (r *Redrive) follow(ctx context.Context, j *storedJob, entries []Entry, h *History) (map[string]string, error) {
 	src, err := r.retrySource()
-	if j.request.Kind == KindReplay {
-		src, err = r.source(j.request.Queue)
+	if j.Request.Kind == KindReplay {
+		src, err = r.source(j.Request.Queue)
 	}
 	if err != nil {
 		return nil, err
 	}
 	o := &Outcomes{}
-	became := make(map[string]string, len(rec.entries))
-	for chunk := range slices.Chunk(rec.entries, 500) {
+	became := make(map[string]string, len(entries))
+	for chunk := range slices.Chunk(entries, 500) {
 		var ids []string
 		for _, e := range chunk {
 			if e.Outcome == Replayed && e.TaskID != "" && !e.NoRow {
@@ -190,23 +178,18 @@ func (r *Redrive) follow(ctx context.Context, j *job, rec *record, h *History) (
 		}
 		for _, e := range chunk {
 			if e.Outcome == Replayed {
-				became[e.key()] = o.count(&e, rows[e.TaskID])
+				became[e.Key()] = o.count(&e, rows[e.TaskID])
 			}
 		}
 	}
 	if h.Outcomes == nil {
 		h.Outcomes = o
 	}
-	if o.Pending > 0 || j.Outcomes != nil || h.Status != Done && h.Status != CanaryFailed {
+	if o.Pending > 0 || j.State.Outcomes != nil || h.Status != Done && h.Status != CanaryFailed {
 		return became, nil
 	}
-	j.Outcomes = o
-	_, err = r.control.change(ctx, jobPartition(j.id), stateSort, "SET detail = :detail", "job_status = :status",
-		item{":detail": j.detail(), ":status": str(string(j.status))})
-	if errors.Is(err, errLost) {
-		err = nil
-	}
-	return became, errors.Join(err, r.event(ctx, j, "all its tasks have ended", "", ""))
+	j.State.Outcomes = o
+	return became, errors.Join(r.jobs.Update(ctx, j), r.jobs.Audit(ctx, j.ID, Event{What: "all its tasks have ended"}))
 }
 
 func (o *Outcomes) count(e *Entry, row *tasktable.Row) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -89,7 +90,7 @@ func (x *index) read(ctx context.Context, tasks Tasks) (complete bool, err error
 		if q.Cursor = page.Cursor; q.Cursor == "" {
 			return true, nil
 		}
-		if !inTime(ctx, 0) {
+		if !job.InTime(ctx, 0) {
 			return false, ctx.Err()
 		}
 	}

@@ -84,7 +84,7 @@ func (l *Letter) bytes() int {
 	return n
 }
 
-// slim leaves of the letter what a verdict needs.
+// slim leaves of the letter what a decision needs.
 func (l *Letter) slim() {
 	var kept []event.Attribute
 	for _, name := range []string{workqueue.AttrOrigin, workqueue.AttrReplays, workqueue.AttrType, workqueue.AttrTenant} {

@@ -7,14 +7,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
-
-	"github.com/spillway-go/spillway/pkg/tasktable"
 )
 
 // MaxNativeRate is the highest rate of SQS's own move task
@@ -53,31 +50,19 @@ func (r *Redrive) Move(ctx context.Context, req Request) (handle, jobID string, 
 	if req.Rate > 0 {
 		in.MaxNumberOfMessagesPerSecond = aws.Int32(int32(req.Rate))
 	}
-	j := &job{id: tasktable.NewID(), request: req}
-	if err := r.begun(ctx, j); err != nil {
+	x, err := r.begun(ctx, req)
+	if err != nil {
 		return "", "", err
 	}
+	j := x.job
 	out, err := src.Move.StartMessageMoveTask(ctx, in)
 	if err != nil {
 		err = moveError(err)
-		j.Note = "not started"
-		return "", j.id, errors.Join(err, r.leave(ctx, j, Stopped))
+		j.State.Note = "not started"
+		return "", j.ID, errors.Join(err, x.Leave(ctx, Stopped))
 	}
-	j.Note = "SQS moves the messages: " + aws.ToString(out.TaskHandle)
-	return aws.ToString(out.TaskHandle), j.id, r.leave(ctx, j, Done)
-}
-
-// begun makes a job that is over soon, whose state nobody else takes.
-func (r *Redrive) begun(ctx context.Context, j *job) error {
-	made, err := r.create(ctx, j.id, j.request, progress{StartedAt: time.Now().UnixMilli(), Max: j.request.Max}, "begun")
-	if err != nil {
-		return err
-	}
-	if err := r.take(ctx, made, true); err != nil {
-		return err
-	}
-	*j = *made
-	return nil
+	j.State.Note = "SQS moves the messages: " + aws.ToString(out.TaskHandle)
+	return aws.ToString(out.TaskHandle), j.ID, x.Leave(ctx, Done)
 }
 
 // moveError tells an endpoint without move tasks from one that refuses. A task

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -61,7 +62,7 @@ func (r *Redrive) List(ctx context.Context, queue string, f Filter, limit int) (
 func (r *Redrive) peek(ctx context.Context, letters Inbox, each func(*Letter) bool) (complete bool, unseen int, err error) {
 	s := r.sweepOf(ctx, letters)
 	defer s.close(ctx)
-	for inTime(ctx, 0) {
+	for job.InTime(ctx, 0) {
 		found, end, err := s.next(ctx)
 		if err != nil {
 			return false, 0, err

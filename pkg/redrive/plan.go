@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/id"
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
@@ -43,12 +45,8 @@ type PlannedMessage struct {
 	To        string `json:"to,omitempty"` // name of the queue
 }
 
-const (
-	// maxShown is how many messages a plan shows.
-	maxShown = 100
-	// planPart is how many ids go into one item of the control table.
-	planPart = 2000
-)
+// maxShown is how many messages a plan shows.
+const maxShown = 100
 
 // plan is a plan as stored: what it is to deal with, by message id, or by task
 // id for what was found in the index of the task table.
@@ -83,24 +81,12 @@ func (p *plan) holds(l *Letter) bool {
 	return ok
 }
 
-// plan reads what a job's plan holds; nil for a job without a plan.
-func (r *Redrive) plan(ctx context.Context, j *job) (*plan, error) {
-	if !j.request.Planned {
-		return nil, nil
-	}
-	p := &plan{index: map[string]struct{}{}}
-	err := r.control.walk(ctx, jobPartition(j.id), planPrefix, false, 0, func(it item) (bool, error) {
-		var part []string
-		if err := decode(it, &part); err != nil {
-			return false, err
-		}
-		p.keys = append(p.keys, part...)
-		return true, nil
-	})
-	for _, key := range p.keys {
+func newPlan(keys []string) *plan {
+	p := &plan{keys: keys, index: make(map[string]struct{}, len(keys))}
+	for _, key := range keys {
 		p.index[key] = struct{}{}
 	}
-	return p, err
+	return p
 }
 
 // Plan finds out what a request would do, and keeps it, so that executing the
@@ -112,7 +98,7 @@ func (r *Redrive) Plan(ctx context.Context, req Request) (*Plan, error) {
 		return nil, err
 	}
 	req.Planned = true
-	p := &Plan{ID: tasktable.NewID(), Request: req, Reasons: map[string]int{}, Destinations: map[string]int{}}
+	p := &Plan{ID: id.New(), Request: req, Reasons: map[string]int{}, Destinations: map[string]int{}}
 	d := draft{Plan: p, groups: grouping{}, limit: cmp.Or(req.Max, MaxPlan), now: time.Now()}
 	var err error
 	if req.Kind == KindRetry {
@@ -125,15 +111,11 @@ func (r *Redrive) Plan(ctx context.Context, req Request) (*Plan, error) {
 	}
 	p.Groups = d.groups.sorted()
 	p.Until = time.Now().Add(r.opts.PlanFor).UTC().Truncate(time.Millisecond)
-	expires := p.Until.Add(r.opts.AuditRetention)
-	for n := 0; n*planPart < len(d.keys); n++ {
-		part := d.keys[n*planPart : min((n+1)*planPart, len(d.keys))]
-		if err := r.control.append(ctx, jobPartition(p.ID), fmt.Sprintf("%s%04d", planPrefix, n), part, expires, nil); err != nil {
-			return nil, err
-		}
+	if err := r.jobs.SavePlan(ctx, p.ID, d.keys, p.Until); err != nil {
+		return nil, err
 	}
 	_, err = r.create(ctx, p.ID, req, progress{
-		Rate: req.Rate, Max: req.Max, CanarySize: req.Canary, PlanUntil: p.Until.UnixMilli(), Planned: len(d.keys),
+		Progress: job.Progress{Rate: req.Rate}, Max: req.Max, CanarySize: req.Canary, PlanUntil: p.Until.UnixMilli(), Planned: len(d.keys),
 	}, "planned")
 	return p, err
 }
@@ -229,7 +211,7 @@ func (r *Redrive) draftIndexed(ctx context.Context, src *Source, d *draft, entri
 				r.foreseeRow(src, d, row)
 			}
 		}
-		if !inTime(ctx, 0) {
+		if !job.InTime(ctx, 0) {
 			d.Complete = false
 			return ctx.Err()
 		}
@@ -270,10 +252,10 @@ func (r *Redrive) foreseeAll(ctx context.Context, src *Source, d *draft, letters
 			return nil
 		}
 		p := PlannedMessage{MessageID: l.MessageID, TaskID: l.TaskID(), Type: l.Type(), Action: "purge"}
-		v := verdict{}
+		v := decision{action: send} // a purge takes all
 		if d.Request.Kind == KindReplay {
 			v = r.foresee(src, l, rows[l.TaskID()], d.now)
-			p.Run, p.Reason, p.Action = v.run, v.reason, [...]string{"replay", "drop", "skip", "replay"}[v.action]
+			p.Run, p.Reason, p.Action = v.run, v.reason, v.action.String()
 			if v.action == send {
 				p.To = l.Origin()
 			}
@@ -298,7 +280,7 @@ type Settings struct {
 // context is nearly over; then the job goes on by [Options.Continue]. Executing
 // a plan that is done reports what came of it.
 func (r *Redrive) Execute(ctx context.Context, planID string, kind Kind, queue string, s Settings) (*Report, error) {
-	j, err := r.find(ctx, planID)
+	j, err := r.jobs.Find(ctx, planID)
 	if err != nil {
 		return nil, err
 	}
@@ -309,31 +291,31 @@ func (r *Redrive) Execute(ctx context.Context, planID string, kind Kind, queue s
 	switch {
 	case kind == KindPurge && r.opts.Quarantine == nil:
 		return nil, fmt.Errorf("%w: there is no quarantine", ErrUnsupported)
-	case j.request.Kind != kind:
-		return nil, fmt.Errorf("%w: %s is a %s, not a %s", ErrPlanUsed, planID, j.request.Kind, kind)
-	case queue != "" && j.request.Queue != queue:
-		return nil, fmt.Errorf("%w: it is for the queue %q, not for %q", ErrPlanUsed, j.request.Queue, queue)
-	case j.status == Done:
-		return j.report(), nil
-	case j.status == CanaryFailed:
+	case j.Request.Kind != kind:
+		return nil, fmt.Errorf("%w: %s is a %s, not a %s", ErrPlanUsed, planID, j.Request.Kind, kind)
+	case queue != "" && j.Request.Queue != queue:
+		return nil, fmt.Errorf("%w: it is for the queue %q, not for %q", ErrPlanUsed, j.Request.Queue, queue)
+	case j.Status == Done:
+		return reportOf(j), nil
+	case j.Status == CanaryFailed:
 		return nil, fmt.Errorf("%w: its canary failed; make a new plan", ErrPlanUsed)
-	case j.StartedAt == 0 && j.PlanUntil > 0 && time.Now().UnixMilli() > j.PlanUntil: // stopped or not
+	case j.State.StartedAt == 0 && j.State.PlanUntil > 0 && time.Now().UnixMilli() > j.State.PlanUntil: // stopped or not
 		return nil, fmt.Errorf("%w: plans can be executed for %s; make a new one", ErrPlanExpired, r.opts.PlanFor)
 	}
 	x, err := r.begin(ctx, j, true)
 	if err != nil {
 		return nil, err
 	}
-	what := "executed"
-	if j.Hops > 0 {
+	p, what := j.State, "executed"
+	if p.Hops > 0 {
 		what = "resumed"
 	}
-	j.Rate, j.Max, j.Hops = cmp.Or(s.Rate, j.Rate), cmp.Or(s.Max, j.Max), 0
-	if s.Canary > 0 && j.CanaryAt == 0 {
-		j.CanarySize = s.Canary
+	p.Rate, p.Max, p.Hops = cmp.Or(s.Rate, p.Rate), cmp.Or(s.Max, p.Max), 0
+	if s.Canary > 0 && p.CanaryAt == 0 {
+		p.CanarySize = s.Canary
 	}
-	j.PacedAt, j.IdleAt = 0, 0
-	if err := r.event(ctx, j, what, req.By, s.RequestID); err != nil {
+	p.PacedAt, p.IdleAt = 0, 0
+	if err := r.jobs.Audit(ctx, j.ID, Event{What: what, By: req.By, RequestID: s.RequestID}); err != nil {
 		return nil, err
 	}
 	return x.drive(ctx)
@@ -345,7 +327,7 @@ func (r *Redrive) Run(ctx context.Context, req Request) (*Report, error) {
 	if err := r.check(&req); err != nil {
 		return nil, err
 	}
-	j, err := r.create(ctx, tasktable.NewID(), req, progress{Rate: req.Rate, Max: req.Max, CanarySize: req.Canary}, "begun")
+	j, err := r.create(ctx, id.New(), req, progress{Progress: job.Progress{Rate: req.Rate}, Max: req.Max, CanarySize: req.Canary}, "begun")
 	if err != nil {
 		return nil, err
 	}
@@ -360,12 +342,12 @@ func (r *Redrive) Run(ctx context.Context, req Request) (*Report, error) {
 // [Options.Continue] arranges to be called. A job that was stopped meanwhile,
 // or has ended, is only reported.
 func (r *Redrive) Resume(ctx context.Context, jobID string, hop int) (*Report, error) {
-	j, err := r.find(ctx, jobID)
+	j, err := r.jobs.Find(ctx, jobID)
 	if err != nil {
 		return nil, err
 	}
-	if j.status != Running || j.Hops != hop {
-		return j.report(), nil
+	if j.Status != Running || j.State.Hops != hop {
+		return reportOf(j), nil
 	}
 	x, err := r.begin(ctx, j, false)
 	if err != nil {
@@ -390,7 +372,7 @@ func (r *Redrive) check(req *Request) error {
 		return err
 	}
 	if req.Kind == KindReplay && len(src.Origins) == 0 {
-		return fmt.Errorf("%w: messages of the queue %q go back to no queue; records of a stream are replayed by stream.replay (`spillway stream replay`)", ErrUnsupported, req.Queue)
+		return fmt.Errorf("%w: messages of the queue %q go back to no queue", ErrUnsupported, req.Queue)
 	}
 	if req.Canary > 0 && src.Tasks == nil {
 		return fmt.Errorf("%w: a canary needs tasks, whose outcome can be told", ErrUnsupported)

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -34,7 +34,7 @@ func quarantineGroup(jobID string) string { return "quarantine#" + jobID }
 // quarantineLetters is the work of a purge: letters are stored, then taken off
 // the queue, and off the index of dead-lettered tasks.
 func quarantineLetters(ctx context.Context, x *run) (through bool, err error) {
-	src, err := x.source(x.job.request.Queue)
+	src, err := x.source(x.job.Request.Queue)
 	if err != nil {
 		return false, err
 	}
@@ -46,9 +46,10 @@ func quarantineLetters(ctx context.Context, x *run) (through bool, err error) {
 func (x *run) quarantineStep(ctx context.Context, src *Source, letters []*Letter) ([]Entry, error) {
 	items := make([]archive.Item, len(letters))
 	entries := make([]Entry, len(letters))
-	expires := x.job.created.Add(x.opts.QuarantineFor)
+	expires := x.job.Created.Add(x.opts.QuarantineFor)
 	for i, l := range letters {
-		entries[i] = Entry{MessageID: l.MessageID, TaskID: l.TaskID(), Fingerprint: l.Failure.Fingerprint, Outcome: Quarantined}
+		entries[i] = intentOf(l)
+		entries[i].Outcome = Quarantined
 		out := workqueue.AsReceived(&l.SQSMessage)
 		a := aside{
 			MessageID: l.MessageID, Body: out.Body, Attributes: out.Attributes, Group: out.Group, Trace: out.Trace, SentAt: l.SentAt,
@@ -61,7 +62,7 @@ func (x *run) quarantineStep(ctx context.Context, src *Source, letters []*Letter
 		if err != nil {
 			return nil, fmt.Errorf("set %s aside: %w", l.MessageID, err)
 		}
-		items[i] = archive.Item{Group: quarantineGroup(x.job.id), ID: l.MessageID, Data: data, ExpiresAt: expires}
+		items[i] = archive.Item{Group: quarantineGroup(x.job.ID), ID: l.MessageID, Data: data, ExpiresAt: expires}
 	}
 	var unlisted []tasktable.FailureEntry
 	for i, err := range x.opts.Quarantine.PutAll(ctx, items) {
@@ -105,111 +106,96 @@ func (r *Redrive) Restore(ctx context.Context, purgeID, by, requestID string) (*
 	if r.opts.Quarantine == nil {
 		return nil, fmt.Errorf("%w: there is no quarantine", ErrUnsupported)
 	}
-	purge, err := r.find(ctx, purgeID)
+	purge, err := r.jobs.Find(ctx, purgeID)
 	if err != nil {
 		return nil, err
 	}
-	if purge.request.Kind != KindPurge {
-		return nil, invalid("%s is a %s; a restore needs the id of a purge", purgeID, purge.request.Kind)
+	if purge.Request.Kind != KindPurge {
+		return nil, invalid("%s is a %s; a restore needs the id of a purge", purgeID, purge.Request.Kind)
 	}
-	if seen := purge.seen(time.Now()); seen == Running || seen == Stopping {
+	if seen := purge.Seen(time.Now()); seen == Running || seen == Stopping {
 		return nil, fmt.Errorf("%w: %s is still purging; stop it first", ErrBusy, purgeID)
 	}
-	return r.Run(ctx, Request{Kind: KindRestore, Queue: purge.request.Queue, Source: purgeID, By: by, RequestID: requestID})
+	return r.Run(ctx, Request{Kind: KindRestore, Queue: purge.Request.Queue, Source: purgeID, By: by, RequestID: requestID})
 }
 
 // restoreLetters is the work of a restore.
 func restoreLetters(ctx context.Context, x *run) (through bool, err error) {
-	src, err := x.source(x.job.request.Queue)
+	src, err := x.source(x.job.Request.Queue)
 	if err != nil {
 		return false, err
 	}
-	group, after := quarantineGroup(x.job.request.Source), ""
-	for {
-		if more, err := x.goesOn(ctx); err != nil || !more {
-			return false, err
-		}
-		items, next, err := x.opts.Quarantine.List(ctx, group, after, stepSize)
-		if err != nil {
-			return false, err
-		}
-		if len(items) > 0 {
-			if err := x.restoreStep(ctx, &src, items); err != nil {
-				return false, err
-			}
-		}
-		if after = next; after == "" {
-			return true, nil
-		}
-	}
+	w := &restoreWork{run: x, src: &src, group: quarantineGroup(x.job.Request.Source)}
+	return job.Sweep(ctx, x.engineRun, w, job.Bounds{Limit: x.limit(), Concurrency: 1, Step: stepSize})
 }
 
-// restoreStep sends letters back to their queue, and removes them from
-// quarantine once SQS has confirmed them.
-func (x *run) restoreStep(ctx context.Context, src *Source, items []archive.Item) error {
-	intents := make([]Entry, len(items))
+// restoreWork goes through a quarantine, in the order in which it lists letters.
+type restoreWork struct {
+	*run
+	src          *Source
+	group, after string
+}
+
+func (w *restoreWork) Next(ctx context.Context) (items []archive.Item, end bool, err error) {
+	items, w.after, err = w.opts.Quarantine.List(ctx, w.group, w.after, stepSize)
+	return items, w.after == "", err
+}
+
+func (w *restoreWork) Wants(archive.Item) bool { return true }
+
+func (w *restoreWork) Intent(it archive.Item) Entry { return Entry{MessageID: it.ID} }
+
+// Do sends letters back to their queue.
+func (w *restoreWork) Do(ctx context.Context, items []archive.Item) ([]Entry, error) {
+	entries, letters := make([]Entry, len(items)), make([]aside, len(items))
+	var messages []workqueue.Outgoing
+	var sent []int
 	for i := range items {
-		intents[i] = Entry{MessageID: items[i].ID}
+		entries[i] = w.Intent(items[i])
+		whole, err := w.opts.Quarantine.Get(ctx, items[i].Group, items[i].ID)
+		if err == nil {
+			err = json.Unmarshal(whole.Data, &letters[i])
+		}
+		if err != nil {
+			entries[i].Outcome, entries[i].Reason = Failed, reasonOf(err)
+			continue
+		}
+		a := &letters[i]
+		entries[i].TaskID, entries[i].Fingerprint = a.TaskID, a.Fingerprint
+		messages = append(messages, workqueue.Outgoing{
+			Body: a.Body, Attributes: a.Attributes, Group: a.Group, Trace: a.Trace, DeduplicationID: onceOnly(a.MessageID, w.job.ID),
+		})
+		sent = append(sent, i)
 	}
-	x.mu.Lock()
-	x.taken += len(items)
-	x.mu.Unlock()
-	entries, err := x.record(ctx, intents, func(ctx context.Context) ([]Entry, error) {
-		entries := slices.Clone(intents)
-		letters := make([]aside, len(items))
-		var messages []workqueue.Outgoing
-		var sent []int
-		for i := range items {
-			if e, known := x.known(items[i].ID); known && e.Outcome.settled() {
-				entries[i] = e // sent by a run that died before it could remove it
-				continue
-			}
-			whole, err := x.opts.Quarantine.Get(ctx, items[i].Group, items[i].ID)
-			if err == nil {
-				err = json.Unmarshal(whole.Data, &letters[i])
-			}
+	var listed []tasktable.FailureEntry
+	if len(messages) > 0 {
+		for n, err := range sendInOrder(ctx, w.src.Letters, messages) {
+			i := sent[n]
 			if err != nil {
 				entries[i].Outcome, entries[i].Reason = Failed, reasonOf(err)
 				continue
 			}
-			a := &letters[i]
-			entries[i].TaskID, entries[i].Fingerprint = a.TaskID, a.Fingerprint
-			messages = append(messages, workqueue.Outgoing{
-				Body: a.Body, Attributes: a.Attributes, Group: a.Group, Trace: a.Trace, DeduplicationID: onceOnly(a.MessageID, x.job.id),
-			})
-			sent = append(sent, i)
-		}
-		var listed []tasktable.FailureEntry
-		if len(messages) > 0 {
-			for n, err := range sendInOrder(ctx, src.Letters, messages) {
-				i := sent[n]
-				if err != nil {
-					entries[i].Outcome, entries[i].Reason = Failed, reasonOf(err)
-					continue
-				}
-				entries[i].Outcome, entries[i].To = Restored, src.Letters.Name()
-				if a := letters[i]; a.TaskID != "" && a.Run > 0 {
-					listed = append(listed, tasktable.FailureEntry{ID: a.TaskID, Fingerprint: a.Fingerprint, Run: a.Run, At: a.SentAt})
-				}
+			entries[i].Outcome, entries[i].To = Restored, w.src.Letters.Name()
+			if a := letters[i]; a.TaskID != "" && a.Run > 0 {
+				listed = append(listed, tasktable.FailureEntry{ID: a.TaskID, Fingerprint: a.Fingerprint, Run: a.Run, At: a.SentAt})
 			}
 		}
-		if src.Tasks != nil && len(listed) > 0 {
-			for i, err := range src.Tasks.Relist(ctx, listed) {
-				if err != nil {
-					x.opts.Logger.WarnContext(ctx, "task not listed", slogTask(listed[i].ID), slogError(err))
-				}
-			}
-		}
-		return entries, nil
-	})
-	if err != nil {
-		return err
 	}
-	var errs []error
-	for i, e := range entries {
-		if e.Outcome == Restored {
-			errs = append(errs, x.opts.Quarantine.Delete(ctx, items[i].Group, items[i].ID))
+	if w.src.Tasks != nil && len(listed) > 0 {
+		for i, err := range w.src.Tasks.Relist(ctx, listed) {
+			if err != nil {
+				w.opts.Logger.WarnContext(ctx, "task not listed", slogTask(listed[i].ID), slogError(err))
+			}
 		}
+	}
+	return entries, nil
+}
+
+// Leave removes restored letters from the quarantine.
+func (w *restoreWork) Leave(ctx context.Context, settled, _ []archive.Item) error {
+	var errs []error
+	for _, it := range settled {
+		errs = append(errs, w.opts.Quarantine.Delete(ctx, it.Group, it.ID))
 	}
 	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -93,7 +94,7 @@ func (o *Options) withDefaults() Options {
 // Redrive looks through dead-letter queues and brings back what is in them. It
 // is safe for concurrent use.
 type Redrive struct {
-	control control
+	jobs    *engine
 	sources map[string]Source
 	opts    Options
 }
@@ -103,7 +104,10 @@ type Redrive struct {
 // and the TTL attribute expires_at; it holds jobs and their ledgers. nil opts
 // are defaults.
 func New(client ControlAPI, table string, sources map[string]Source, opts *Options) *Redrive {
-	return &Redrive{control: control{api: client, table: table}, sources: maps.Clone(sources), opts: opts.withDefaults()}
+	o := opts.withDefaults()
+	jobs := job.New[Request, *progress, Entry](client, table, job.Spec[Request, *progress]{New: func() *progress { return &progress{} }, Lock: lockOf},
+		job.Options{Lease: o.Lease, AuditRetention: o.AuditRetention, Continue: o.Continue, MaxHops: o.MaxHops, Logger: o.Logger})
+	return &Redrive{jobs: jobs, sources: maps.Clone(sources), opts: o}
 }
 
 // source finds a queue by its name.

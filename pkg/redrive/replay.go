@@ -14,7 +14,7 @@ import (
 // replayLetters is the work of a replay: the canary first, if there is one, and
 // the rest if that has succeeded.
 func replayLetters(ctx context.Context, x *run) (through bool, err error) {
-	src, err := x.source(x.job.request.Queue)
+	src, err := x.source(x.job.Request.Queue)
 	if err != nil {
 		return false, err
 	}
@@ -27,8 +27,8 @@ func replayLetters(ctx context.Context, x *run) (through bool, err error) {
 
 // limit is how many messages the job may replay.
 func (x *run) limit() int {
-	if x.job.Max > 0 {
-		return x.job.Max
+	if x.job.State.Max > 0 {
+		return x.job.State.Max
 	}
 	return MaxPlan
 }
@@ -36,31 +36,31 @@ func (x *run) limit() int {
 // replayStep replays some letters: rows first, then the messages, each
 // confirmed by SQS. It returns an error only for what concerns all of them.
 func (x *run) replayStep(ctx context.Context, src *Source, letters []*Letter) ([]Entry, error) {
-	verdicts := make([]verdict, len(letters))
+	decisions := make([]decision, len(letters))
 	entries := make([]Entry, len(letters))
 	var requests []tasktable.ReplayRequest
 	var asked []int
 	for i, l := range letters {
-		entries[i] = Entry{MessageID: l.MessageID, TaskID: l.TaskID(), Fingerprint: l.Failure.Fingerprint}
+		entries[i] = intentOf(l)
 		v, refused := x.refuse(src, l)
-		if verdicts[i] = v; refused {
+		if decisions[i] = v; refused {
 			continue
 		}
 		if l.Task == nil || src.Tasks == nil {
-			verdicts[i] = verdict{action: send, noRow: true}
+			decisions[i] = decision{action: send, noRow: true}
 			if l.Task != nil {
-				verdicts[i].run = l.Task.Run
+				decisions[i].run = l.Task.Run
 			}
 			continue
 		}
-		if e, known := x.knownTask(l.TaskID()); known && e.Outcome == Replayed && e.Run <= l.nextRun() {
-			if verdicts[i] = (verdict{action: skip, reason: ReasonAgain}); e.Run == l.nextRun() {
-				verdicts[i] = verdict{action: drop, reason: ReasonDuplicate}
+		if e, known := x.tasks.of(l.TaskID()); known && e.Outcome == Replayed && e.Run <= l.nextRun() {
+			if decisions[i] = (decision{action: skip, reason: ReasonAgain}); e.Run == l.nextRun() {
+				decisions[i] = decision{action: drop, reason: ReasonDuplicate}
 			}
 			continue
 		}
 		requests = append(requests, tasktable.ReplayRequest{
-			ID: l.TaskID(), Run: l.nextRun(), PlanID: x.job.id, Tenant: l.Tenant(), Type: l.Type(),
+			ID: l.TaskID(), Run: l.nextRun(), PlanID: x.job.ID, Tenant: l.Tenant(), Type: l.Type(),
 			After: l.nextRun() - 1, MaxReplays: x.opts.MaxReplays,
 		})
 		asked = append(asked, i)
@@ -73,22 +73,22 @@ func (x *run) replayStep(ctx context.Context, src *Source, letters []*Letter) ([
 				entries[i].Outcome, entries[i].Reason = Failed, "table_unavailable"
 				continue
 			}
-			verdicts[i] = x.settledRow(letters[i], a.Row, a.Done, x.job.id, now)
+			decisions[i] = x.settledRow(letters[i], a.Row, a.Done, x.job.ID, now)
 		}
 	}
 	// Two letters of one task and run are of a crash between the first and its
 	// row. What one does, the other would only repeat.
 	first := map[string]bool{}
 	for i, l := range letters {
-		if v := &verdicts[i]; v.action == send && !v.noRow && entries[i].Outcome == Intended {
+		if v := &decisions[i]; v.action == send && !v.noRow && entries[i].Outcome == Intended {
 			if first[l.TaskID()] {
-				*v = verdict{action: drop, reason: ReasonDuplicate}
+				*v = decision{action: drop, reason: ReasonDuplicate}
 			}
 			first[l.TaskID()] = true
 		}
 	}
-	x.sendBack(ctx, src, letters, verdicts, entries)
-	for i, v := range verdicts {
+	x.sendBack(ctx, src, letters, decisions, entries)
+	for i, v := range decisions {
 		e := &entries[i]
 		switch {
 		case e.Outcome != Intended:
@@ -105,11 +105,11 @@ func (x *run) replayStep(ctx context.Context, src *Source, letters []*Letter) ([
 
 // sendBack sends letters to where they came from and writes down, for each,
 // whether SQS has confirmed it.
-func (x *run) sendBack(ctx context.Context, src *Source, letters []*Letter, verdicts []verdict, entries []Entry) {
+func (x *run) sendBack(ctx context.Context, src *Source, letters []*Letter, decisions []decision, entries []Entry) {
 	now := time.Now()
 	var queues []Queue
 	byQueue := map[string][]int{}
-	for i, v := range verdicts {
+	for i, v := range decisions {
 		if v.action != send || entries[i].Outcome != Intended {
 			continue
 		}
@@ -123,12 +123,12 @@ func (x *run) sendBack(ctx context.Context, src *Source, letters []*Letter, verd
 		indices := byQueue[q.Name()]
 		messages := make([]workqueue.Outgoing, len(indices))
 		for n, i := range indices {
-			messages[n] = workqueue.Replay(&letters[i].SQSMessage, verdicts[i].run, now)
-			messages[n].DeduplicationID = onceOnly(letters[i].MessageID, x.job.id)
+			messages[n] = workqueue.Replay(&letters[i].SQSMessage, decisions[i].run, now)
+			messages[n].DeduplicationID = onceOnly(letters[i].MessageID, x.job.ID)
 		}
 		for n, err := range sendInOrder(ctx, q, messages) {
 			e := &entries[indices[n]]
-			e.To, e.Run, e.NoRow = q.Name(), verdicts[indices[n]].run, verdicts[indices[n]].noRow
+			e.To, e.Run, e.NoRow = q.Name(), decisions[indices[n]].run, decisions[indices[n]].noRow
 			switch {
 			case err == nil:
 				e.Outcome = Replayed

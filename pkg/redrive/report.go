@@ -1,69 +1,23 @@
 package redrive
 
 import (
-	"maps"
+	"encoding/json"
 	"time"
+
+	"github.com/spillway-go/spillway/internal/job"
 )
 
 // Counts are what became of a job's messages so far.
-type Counts struct {
-	Matched     int            `json:"matched"`
-	Replayed    int            `json:"replayed"`
-	Skipped     int            `json:"skipped"` // not replayed, for a reason; Dropped ones among them
-	Dropped     int            `json:"dropped"` // taken off the queue, since their task has ended
-	Failed      int            `json:"failed"`  // could not be sent; they are where they were
-	Quarantined int            `json:"quarantined,omitempty"`
-	Restored    int            `json:"restored,omitempty"`
-	Resolved    int            `json:"resolved,omitempty"`
-	AtLeastOnce int            `json:"at_least_once"` // replayed without a row to guard them
-	Reasons     map[string]int `json:"reasons,omitempty"`
-}
-
-// count adds n of an entry, which may be -1.
-func (c *Counts) count(e Entry, n int) {
-	c.Matched += n
-	switch e.Outcome {
-	case Replayed:
-		c.Replayed += n
-		if e.NoRow {
-			c.AtLeastOnce += n
-		}
-	case Dropped:
-		c.Skipped += n
-		c.Dropped += n
-	case Skipped:
-		c.Skipped += n
-	case Quarantined:
-		c.Quarantined += n
-	case Restored:
-		c.Restored += n
-	case Resolved:
-		c.Resolved += n
-	default:
-		c.Failed += n
-	}
-	if e.Reason == "" {
-		return
-	}
-	if c.Reasons == nil {
-		c.Reasons = map[string]int{}
-	}
-	if c.Reasons[e.Reason] += n; c.Reasons[e.Reason] == 0 {
-		delete(c.Reasons, e.Reason)
-	}
-}
-
-func (c *Counts) clone() Counts {
-	d := *c
-	d.Reasons = maps.Clone(c.Reasons)
-	return d
-}
+type Counts = job.Counts
 
 // Report is what a job has come to.
 type Report struct {
 	JobID   string
 	Request Request
-	Status  Status
+	// Raw is the request as it is stored, with the fields of kinds that this
+	// package does not know.
+	Raw    json.RawMessage
+	Status Status
 	// Planned is how many messages the job's plan holds; 0 without a plan.
 	Planned int
 	Counts
@@ -87,4 +41,20 @@ type Canary struct {
 	Succeeded int `json:"succeeded"`
 	Failed    int `json:"failed"`
 	Pending   int `json:"pending"`
+}
+
+func reportOf(j *storedJob) *Report {
+	at := func(ms int64) time.Time {
+		if ms == 0 {
+			return time.Time{}
+		}
+		return time.UnixMilli(ms).UTC()
+	}
+	p := j.State
+	return &Report{
+		JobID: j.ID, Request: j.Request, Raw: j.Raw, Status: j.Seen(time.Now()), Planned: p.Planned, Counts: p.Counts.Clone(),
+		Finished: j.Status.Ended(), Canary: p.Canary, Note: p.Note, Hops: p.Hops,
+		CreatedAt: j.Created, StartedAt: at(p.StartedAt), UpdatedAt: at(p.UpdatedAt), FinishedAt: at(p.FinishedAt),
+		PlanUntil: at(p.PlanUntil), Outcomes: p.Outcomes,
+	}
 }

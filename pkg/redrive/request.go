@@ -1,10 +1,9 @@
 package redrive
 
 import (
-	"cmp"
 	"math"
 
-	"github.com/spillway-go/spillway/pkg/task"
+	"github.com/spillway-go/spillway/internal/job"
 )
 
 // Kind is what a job does.
@@ -17,29 +16,6 @@ const (
 	KindPurge   Kind = "purge"   // dead letters into quarantine
 	KindRestore Kind = "restore" // and back into their queue
 	KindNative  Kind = "native"  // SQS moves the messages itself
-	KindResume  Kind = "resume"  // what a message is about was run again
-	KindSkip    Kind = "skip"    // somebody decided that it is left
-	KindDone    Kind = "done"    // somebody did it by hand
-)
-
-// Status is how far a job is.
-type Status string
-
-// The states of a job.
-const (
-	// Planned waits to be executed by its plan's id, until the plan expires.
-	Planned Status = "planned"
-	Running Status = "running"
-	// Stopping was asked to stop and will at its next step.
-	Stopping Status = "stopping"
-	// Stopped can be resumed by its plan's id.
-	Stopped Status = "stopped"
-	// Stalled was running, and whoever ran it is gone; it can be resumed.
-	Stalled Status = "stalled"
-	// CanaryFailed has replayed its canary and nothing else, because not all of
-	// it succeeded. It has ended.
-	CanaryFailed Status = "canary_failed"
-	Done         Status = "done"
 )
 
 // Request is what an operator asks for.
@@ -60,11 +36,6 @@ type Request struct {
 	RequestID string `json:"request_id,omitempty"`
 	Source    string `json:"source,omitempty"` // the job that a restore undoes
 	Planned   bool   `json:"planned,omitempty"`
-
-	// What [Redrive.ByHand] was about, and why.
-	Execution string `json:"execution,omitempty"`
-	Step      string `json:"step,omitempty"`
-	Reason    string `json:"reason,omitempty"`
 }
 
 // Bounds of a request.
@@ -77,15 +48,11 @@ const (
 	MaxRate = 10_000
 	// MaxCanary is the largest canary.
 	MaxCanary = 100
-	maxBy     = 200
 )
-
-// cleanBy is who asks, as it is kept.
-func cleanBy(by string) string { return cmp.Or(task.CleanText(by, maxBy), "unknown") }
 
 // checkRequest refuses what cannot be meant.
 func checkRequest(req *Request) error {
-	req.By = cleanBy(req.By)
+	req.By = job.CleanBy(req.By)
 	switch {
 	case req.Max < 0:
 		return invalid("max is %d", req.Max)

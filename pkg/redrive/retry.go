@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -49,30 +50,28 @@ func (r *Redrive) Retry(ctx context.Context, id, by, requestID string) (*tasktab
 	if err := checkRequest(&req); err != nil {
 		return nil, "", err
 	}
-	j := &job{id: tasktable.NewID(), request: req}
-	if err := r.begun(ctx, j); err != nil {
+	x, err := r.begun(ctx, req)
+	if err != nil {
 		return nil, "", err
 	}
-	x := &run{Redrive: r, job: j, rec: newRecord(), taken: 1}
-	entries, err := x.record(ctx, intentsOf([]*tasktable.Row{row}), func(ctx context.Context) ([]Entry, error) {
+	j := x.job
+	entries, err := x.Step(ctx, []Entry{intentOfRow(row)}, func(ctx context.Context) ([]Entry, error) {
 		return x.retryStep(ctx, &src, []*tasktable.Row{row})
 	})
-	j.Counts = x.rec.counts
 	if err != nil {
-		j.Note = noteStopped
-		return nil, j.id, errors.Join(err, r.leave(ctx, j, Stopped))
+		return nil, j.ID, x.Fail(ctx, err)
 	}
-	if err := r.leave(ctx, j, Done); err != nil {
-		return nil, j.id, err
+	if err := x.Leave(ctx, Done); err != nil {
+		return nil, j.ID, err
 	}
 	r.followed(ctx, j)
 	if e := entries[0]; e.Outcome == Failed {
-		return nil, j.id, fmt.Errorf("task %s is queued again, but its message could not be sent (%s): repeat the retry", id, e.Reason)
+		return nil, j.ID, fmt.Errorf("task %s is queued again, but its message could not be sent (%s): repeat the retry", id, e.Reason)
 	} else if e.Outcome != Replayed {
-		return row, j.id, refusalOf(row, e.Reason, r.opts.MaxReplays)
+		return row, j.ID, refusalOf(row, e.Reason, r.opts.MaxReplays)
 	}
 	row, err = r.row(ctx, src.Tasks, id)
-	return row, j.id, err
+	return row, j.ID, err
 }
 
 // row reads one task.
@@ -117,21 +116,18 @@ func refusalOf(row *tasktable.Row, reason string, maxReplays int) error {
 	}
 }
 
-func intentsOf(rows []*tasktable.Row) []Entry {
-	entries := make([]Entry, len(rows))
-	for i, row := range rows {
-		entries[i] = Entry{TaskID: row.ID, Run: row.Run + 1, Fingerprint: row.Fingerprint}
-	}
-	return entries
+func intentOfRow(row *tasktable.Row) Entry {
+	return Entry{TaskID: row.ID, Run: row.Run + 1, Fingerprint: row.Fingerprint}
 }
 
 // retryStep queues tasks again and sends their messages.
 func (x *run) retryStep(ctx context.Context, src *Source, rows []*tasktable.Row) ([]Entry, error) {
 	now := time.Now()
-	entries := intentsOf(rows)
+	entries := make([]Entry, len(rows))
 	var requests []tasktable.ReplayRequest
 	var asked []int
 	for i, row := range rows {
+		entries[i] = intentOfRow(row)
 		if reason := x.refuseRow(row, now); reason != "" {
 			entries[i].Outcome, entries[i].Reason = Skipped, reason
 			continue
@@ -141,7 +137,7 @@ func (x *run) retryStep(ctx context.Context, src *Source, rows []*tasktable.Row)
 			continue
 		}
 		requests = append(requests, tasktable.ReplayRequest{
-			ID: row.ID, Run: row.Run + 1, PlanID: x.job.id, After: row.Run, MaxReplays: x.opts.MaxReplays,
+			ID: row.ID, Run: row.Run + 1, PlanID: x.job.ID, After: row.Run, MaxReplays: x.opts.MaxReplays,
 		})
 		asked = append(asked, i)
 	}
@@ -227,132 +223,118 @@ func retryTasks(ctx context.Context, x *run) (through bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return x.withCanary(ctx, src.Tasks, x.limit(), func(limit int) (bool, error) { return x.sweepTasks(ctx, &src, limit) })
+	return x.withCanary(ctx, src.Tasks, x.limit(), func(limit int) (bool, error) {
+		w := &taskWork{run: x, src: &src, found: newFailures(src.Tasks, &x.job.Request.Filter, x.job.Created)}
+		if x.plan != nil {
+			w.keys = x.plan.keys
+		}
+		return job.Sweep(ctx, x.engineRun, w, job.Bounds{Limit: limit, Concurrency: x.opts.Concurrency, Step: stepSize})
+	})
 }
 
-// sweepTasks retries up to limit tasks: those of the plan, or what the filter
-// finds.
-func (x *run) sweepTasks(ctx context.Context, src *Source, limit int) (through bool, err error) {
-	c := newCrew(x, x.opts.Concurrency, func(ctx context.Context, rows []*tasktable.Row) error {
-		_, err := x.record(ctx, intentsOf(rows), func(ctx context.Context) ([]Entry, error) { return x.retryStep(ctx, src, rows) })
-		return err
-	})
-	defer func() {
-		err = errors.Join(err, c.wait())
-		x.job.PacedAt = c.pace.at()
-	}()
-	full := false
-	err = x.found(ctx, src.Tasks, func(row *tasktable.Row) (bool, error) {
-		if more, err := x.goesOn(ctx); err != nil || !more {
-			return false, err
-		}
-		if e, known := x.known(row.ID); known && e.Outcome.settled() {
-			return true, nil
-		}
-		if x.room(limit) <= 0 {
-			if err := errors.Join(c.flush(ctx), c.wait()); err != nil {
-				return false, err
-			}
-			if full = x.room(limit) <= 0; full {
-				return false, nil
-			}
-		}
-		x.take1()
-		return true, c.add(ctx, row)
-	})
+// taskWork is one sweep of a retry: over the tasks of its plan, or over what its
+// filter finds.
+type taskWork struct {
+	*run
+	src   *Source
+	keys  []string // of the plan, still to come
+	found *failures
+}
+
+func (w *taskWork) Next(ctx context.Context) (rows []*tasktable.Row, end bool, err error) {
+	if w.plan == nil {
+		return w.found.next(ctx)
+	}
+	keys := w.keys[:min(100, len(w.keys))]
+	w.keys = w.keys[len(keys):]
+	ids, runs := make([]string, len(keys)), make([]int, len(keys))
+	for i, key := range keys {
+		ids[i], runs[i], _ = taskOf(key)
+	}
+	stored, err := w.src.Tasks.Rows(ctx, ids)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
-	more, err := x.goesOn(ctx)
-	if err != nil || !more && !full {
-		return false, err
-	}
-	return true, errors.Join(c.flush(ctx), c.wait())
-}
-
-// found calls each for the tasks that a retry is about, until it returns false.
-func (x *run) found(ctx context.Context, tasks Tasks, each func(*tasktable.Row) (bool, error)) error {
-	if x.plan != nil {
-		for keys := range slices.Chunk(x.plan.keys, 100) {
-			ids, runs := make([]string, len(keys)), make([]int, len(keys))
-			for i, key := range keys {
-				ids[i], runs[i], _ = taskOf(key)
-			}
-			rows, err := tasks.Rows(ctx, ids)
-			if err != nil {
-				return err
-			}
-			for i, id := range ids {
-				row := rows[id]
-				switch {
-				case row == nil: // not kept any more
-					row = &tasktable.Row{ID: id, Status: task.Expired}
-				case slices.Contains(retryable, row.Status) && row.Run+1 != runs[i]:
-					// It has failed again since the plan, perhaps in another way.
-					row = &tasktable.Row{ID: id, Status: task.Queued, Run: row.Run}
-				}
-				if more, err := each(row); err != nil || !more {
-					return err
-				}
-			}
+	for i, id := range ids {
+		row := stored[id]
+		switch {
+		case row == nil: // not kept any more
+			row = &tasktable.Row{ID: id, Status: task.Expired}
+		case slices.Contains(retryable, row.Status) && row.Run+1 != runs[i]:
+			// It has failed again since the plan, perhaps in another way.
+			row = &tasktable.Row{ID: id, Status: task.Queued, Run: row.Run}
 		}
-		return nil
+		rows = append(rows, row)
 	}
-	return failures(ctx, tasks, &x.job.request.Filter, x.job.created, each)
+	return rows, len(w.keys) == 0, nil
 }
 
-// failures calls each for the failed tasks that a filter selects. Ages count
+func (w *taskWork) Wants(*tasktable.Row) bool { return true }
+
+func (w *taskWork) Intent(row *tasktable.Row) Entry { return intentOfRow(row) }
+
+func (w *taskWork) Do(ctx context.Context, rows []*tasktable.Row) ([]Entry, error) {
+	return w.retryStep(ctx, w.src, rows)
+}
+
+// Leave has nothing to do: a row is changed by what was done.
+func (w *taskWork) Leave(context.Context, []*tasktable.Row, []*tasktable.Row) error { return nil }
+
+// failures finds the failed tasks that a filter selects, page by page. Ages count
 // until now.
-func failures(ctx context.Context, tasks Tasks, f *Filter, now time.Time, each func(*tasktable.Row) (bool, error)) error {
-	if len(f.IDs) > 0 {
-		_, err := selected(ctx, tasks, slices.Compact(slices.Sorted(slices.Values(f.IDs))), f, now, each)
-		return err
-	}
-	for _, status := range retryable {
-		if f.Status != "" && f.Status != status {
-			continue
-		}
-		q := tasktable.FailureQuery{Status: status, Limit: 100}
-		for {
-			page, err := tasks.Failures(ctx, q)
-			if err != nil {
-				return err
-			}
-			var ids []string
-			for _, e := range page.Entries {
-				if (f.Type == "" || f.Type == e.Type) && (f.Tenant == "" || f.Tenant == e.Tenant) && !e.At.After(now) {
-					ids = append(ids, e.ID)
-				}
-			}
-			if more, err := selected(ctx, tasks, ids, f, now, each); err != nil || !more {
-				return err
-			}
-			if q.Cursor = page.Cursor; q.Cursor == "" {
-				break
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+type failures struct {
+	tasks    Tasks
+	filter   *Filter
+	now      time.Time
+	statuses []task.Status // still to be looked through
+	cursor   string        // within the first of them
 }
 
-// selected calls each for those of some tasks that a filter selects, until it
-// returns false.
-func selected(ctx context.Context, tasks Tasks, ids []string, f *Filter, now time.Time, each func(*tasktable.Row) (bool, error)) (more bool, err error) {
-	rows, err := tasks.Rows(ctx, ids)
-	if err != nil {
-		return false, err
+func newFailures(tasks Tasks, f *Filter, now time.Time) *failures {
+	statuses := retryable
+	if f.Status != "" {
+		statuses = []task.Status{f.Status}
 	}
-	for _, id := range ids {
-		if row := rows[id]; row != nil && f.selects(row, now) {
-			if more, err := each(row); err != nil || !more {
-				return false, err
+	return &failures{tasks: tasks, filter: f, now: now, statuses: statuses}
+}
+
+// next returns some tasks; none only at the end, or when the time is over.
+func (s *failures) next(ctx context.Context) (rows []*tasktable.Row, end bool, err error) {
+	f := s.filter
+	if len(f.IDs) > 0 {
+		rows, err = s.selected(ctx, slices.Compact(slices.Sorted(slices.Values(f.IDs))))
+		return rows, true, err
+	}
+	for len(rows) == 0 && len(s.statuses) > 0 && job.InTime(ctx, 0) {
+		page, err := s.tasks.Failures(ctx, tasktable.FailureQuery{Status: s.statuses[0], Limit: 100, Cursor: s.cursor})
+		if err != nil {
+			return nil, false, err
+		}
+		var ids []string
+		for _, e := range page.Entries {
+			if (f.Type == "" || f.Type == e.Type) && (f.Tenant == "" || f.Tenant == e.Tenant) && !e.At.After(s.now) {
+				ids = append(ids, e.ID)
 			}
 		}
+		if rows, err = s.selected(ctx, ids); err != nil {
+			return nil, false, err
+		}
+		if s.cursor = page.Cursor; s.cursor == "" {
+			s.statuses = s.statuses[1:]
+		}
 	}
-	return true, nil
+	return rows, len(s.statuses) == 0, ctx.Err()
+}
+
+// selected reads those of some tasks that the filter selects.
+func (s *failures) selected(ctx context.Context, ids []string) (rows []*tasktable.Row, err error) {
+	stored, err := s.tasks.Rows(ctx, ids)
+	for _, id := range ids {
+		if row := stored[id]; row != nil && s.filter.selects(row, s.now) {
+			rows = append(rows, row)
+		}
+	}
+	return rows, err
 }
 
 // selects reports whether the filter selects a failed task.
@@ -378,21 +360,30 @@ func (r *Redrive) draftRetry(ctx context.Context, d *draft) error {
 	if err != nil {
 		return err
 	}
-	timely := true
-	err = failures(ctx, src.Tasks, &d.Request.Filter, d.now, func(row *tasktable.Row) (bool, error) {
-		if timely = inTime(ctx, 0); !timely || d.full() {
-			return false, nil
+	found := newFailures(src.Tasks, &d.Request.Filter, d.now)
+	for end := false; !end; {
+		var rows []*tasktable.Row
+		if rows, end, err = found.next(ctx); err != nil {
+			return err
 		}
-		p := PlannedMessage{TaskID: row.ID, Type: row.Type, Run: row.Run + 1, Action: "replay", To: src.homeOf(row).Name()}
-		act := send
-		if reason := r.refuseRow(row, d.now); reason != "" {
-			p = PlannedMessage{TaskID: row.ID, Type: row.Type, Action: "skip", Reason: reason}
-			act = skip
+		for _, row := range rows {
+			if d.full() {
+				d.Complete = true
+				return nil
+			}
+			p := PlannedMessage{TaskID: row.ID, Type: row.Type, Run: row.Run + 1, Action: "replay", To: src.homeOf(row).Name()}
+			act := send
+			if reason := r.refuseRow(row, d.now); reason != "" {
+				p = PlannedMessage{TaskID: row.ID, Type: row.Type, Action: "skip", Reason: reason}
+				act = skip
+			}
+			d.groups.row(row)
+			d.add(taskKey(row.ID, row.Run+1), p, act)
 		}
-		d.groups.row(row)
-		d.add(taskKey(row.ID, row.Run+1), p, act)
-		return true, nil
-	})
-	d.Complete = timely
-	return err
+		if !end && !job.InTime(ctx, 0) {
+			return nil
+		}
+	}
+	d.Complete = true
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -116,7 +117,7 @@ func (s *sweep) gone(n int) {
 
 // close gives back what the sweep holds.
 func (s *sweep) close(ctx context.Context) {
-	ctx, cancel := closing(ctx)
+	ctx, cancel := job.Closing(ctx)
 	defer cancel()
 	changes := make([]workqueue.Visibility, len(s.held))
 	for i, receipt := range s.held {
@@ -125,30 +126,6 @@ func (s *sweep) close(ctx context.Context) {
 	// Those that fail become visible when their timeout ends.
 	_ = s.letters.ChangeVisibility(ctx, changes)
 	s.held = nil
-}
-
-// closing is for what has to be done although ctx may be over.
-func closing(ctx context.Context) (context.Context, context.CancelFunc) {
-	end, ok := ctx.Deadline()
-	ctx = context.WithoutCancel(ctx)
-	if !ok {
-		return context.WithTimeout(ctx, 30*time.Second)
-	}
-	return context.WithDeadline(ctx, end.Add(-margin/4))
-}
-
-// margin is kept free before an invocation ends: to finish the steps that are
-// under way, to hand the job on, and to answer.
-const margin = 2 * time.Second
-
-// inTime reports whether something that takes d may begin: ctx is not over,
-// and then there is the margin left.
-func inTime(ctx context.Context, d time.Duration) bool {
-	if ctx.Err() != nil {
-		return false
-	}
-	end, ok := ctx.Deadline()
-	return !ok || time.Until(end)-d > margin
 }
 
 // discard deletes letters that are dealt with. One that cannot be deleted comes

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/admin"
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/parked"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/chaos"
@@ -54,11 +55,11 @@ func Setup(env *app.Env) (any, error) {
 			faults.Targets = append(faults.Targets, chaos.Step(step))
 		}
 	}
+	letters := redrive.New(tables, control, sources, &redrive.Options{
+		Quarantine: kept, Continue: admin.Continue(functions, itself), Follow: admin.Follow(functions, itself),
+	})
 	return (&admin.Admin{
-		Table: table,
-		Redrive: redrive.New(tables, control, sources, &redrive.Options{
-			Quarantine: kept, Continue: admin.Continue(functions, itself), Follow: admin.Follow(functions, itself),
-		}),
+		Table: table, Redrive: letters, Parked: parked.New(tables, control, letters, nil),
 		Streams: rescue.NewReplayer(kept, rescue.NewPositions(tables, control, nil), rescue.Functions(functions, notify), nil),
 		Chaos:   faults,
 		Stock:   trip.NewStock(tables, reservations),

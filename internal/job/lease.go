@@ -1,0 +1,115 @@
+package job
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// take makes this process the one that runs a job: it takes the lock first, then
+// the job. The error is [ErrBusy] when another process has either. anew is false
+// in a hop, which honors a stop that was asked for before it; otherwise that is
+// forgotten.
+func (e *Engine[R, S, E]) take(ctx context.Context, j *Job[R, S], anew bool) error {
+	now := time.Now()
+	until := e.leaseEnd(ctx, now)
+	lock := e.spec.Lock(j.Request)
+	if lock != "" {
+		it, err := e.control.change(ctx, lockPartition, lock, "SET job_id = :job, lease_until = :until, expires_at = :expires",
+			"attribute_not_exists(pk) OR lease_until < :now OR job_id = :job",
+			item{":job": str(j.ID), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()), ":expires": num(until.Add(time.Hour).Unix())})
+		if errors.Is(err, errLost) {
+			return fmt.Errorf("%w on the queue %q: %s; wait for it, or stop it", ErrBusy, lock, text(it, attrJob))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	update := "SET job_status = :running, holder = :me, lease_until = :until REMOVE tidy"
+	if anew {
+		update += ", stop_asked"
+	}
+	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort, update,
+		"attribute_exists(pk) AND (job_status = :planned OR job_status = :stopped OR (job_status = :running AND (lease_until < :now OR attribute_not_exists(holder))))",
+		item{
+			":running": str(string(Running)), ":planned": str(string(Planned)), ":stopped": str(string(Stopped)),
+			":me": str(rand.Text()[:13]), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()),
+		})
+	if err == nil {
+		return e.readState(j, it)
+	}
+	if errors.Is(err, errLost) {
+		err = fmt.Errorf("%w: %s is in other hands, or has ended", ErrBusy, j.ID)
+		if current := Status(text(it, attrStatus)); current == Running {
+			return err // and the lock with it
+		}
+	}
+	return errors.Join(err, e.unlock(ctx, j, 0))
+}
+
+// unlock lets go of a job's lock at an instant in milliseconds; 0 is at once.
+func (e *Engine[R, S, E]) unlock(ctx context.Context, j *Job[R, S], at int64) error {
+	lock := e.spec.Lock(j.Request)
+	if lock == "" {
+		return nil
+	}
+	_, err := e.control.change(ctx, lockPartition, lock, "SET lease_until = :until", "job_id = :job", item{":job": str(j.ID), ":until": num(at)})
+	if errors.Is(err, errLost) {
+		return nil
+	}
+	return err
+}
+
+// leaseEnd is when a lease that is taken now ends.
+func (e *Engine[R, S, E]) leaseEnd(ctx context.Context, now time.Time) time.Time {
+	until := now.Add(e.opts.Lease)
+	if end, ok := ctx.Deadline(); ok && end.Add(time.Second).Before(until) {
+		until = end.Add(time.Second)
+	}
+	return until
+}
+
+// keep renews the lease of a job and of its lock, and writes how far the job is.
+// The error is errLost when another process has taken it.
+func (e *Engine[R, S, E]) keep(ctx context.Context, j *Job[R, S]) error {
+	now := time.Now()
+	until := num(e.leaseEnd(ctx, now).UnixMilli())
+	j.State.progress().UpdatedAt = now.UnixMilli()
+	if lock := e.spec.Lock(j.Request); lock != "" {
+		if _, err := e.control.change(ctx, lockPartition, lock, "SET lease_until = :until", "job_id = :job", item{":job": str(j.ID), ":until": until}); err != nil {
+			return err
+		}
+	}
+	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort, "SET detail = :detail, lease_until = :until", "holder = :me AND job_status = :running",
+		item{":detail": j.detail(), ":until": until, ":me": str(j.holder), ":running": str(string(Running))})
+	if err != nil {
+		return err
+	}
+	j.stop = it[attrStop] != nil
+	return nil
+}
+
+// leave gives a job up in a state. One that is left as [Running] goes on in
+// another invocation: it keeps its lease and its lock for as long as that may
+// take to begin.
+func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status) error {
+	now, p := time.Now(), j.State.progress()
+	p.UpdatedAt = now.UnixMilli()
+	if status.Ended() {
+		p.FinishedAt = now.UnixMilli()
+	}
+	until := int64(0)
+	if status == Running {
+		until = now.Add(e.opts.Lease).UnixMilli()
+	}
+	_, err := e.control.change(ctx, jobPartition(j.ID), stateSort,
+		"SET job_status = :status, detail = :detail, lease_until = :until, tidy = :tidy REMOVE holder, stop_asked", "holder = :me AND job_status = :running",
+		item{":status": str(string(status)), ":detail": j.detail(), ":until": num(until), ":me": str(j.holder), ":running": str(string(Running)), ":tidy": num(1)})
+	if err != nil {
+		return err
+	}
+	j.Status, j.until, j.holder = status, time.UnixMilli(until), ""
+	return e.unlock(ctx, j, until)
+}
