@@ -31,8 +31,8 @@ func main() {
 func newWorker(tables tasktable.API, queues workqueue.API, getenv func(string) string) *worker.Worker {
 	queue := func(name string) *workqueue.Queue { return workqueue.New(queues, getenv(name), nil) }
 	return worker.New(handlers(), tasktable.New(tables, getenv("TASKS_TABLE"), nil), worker.Queues{
-		Tasks: queue("TASKS_QUEUE_URL"), Backlog: queue("BACKLOG_QUEUE_URL"), DeadLetter: queue("DEAD_LETTER_QUEUE_URL"),
-	}, &worker.Options{MaxAttempts: 3})
+		"tasks": queue("TASKS_QUEUE_URL"), "backlog": queue("BACKLOG_QUEUE_URL"),
+	}, queue("DEAD_LETTER_QUEUE_URL"), &worker.Options{MaxAttempts: 3})
 }
 
 // handlers is what this worker can do. Whoever submits tasks checks their

@@ -26,8 +26,8 @@ func TestWorker(t *testing.T) {
 
 	table := tasktable.New(db, env["TASKS_TABLE"], nil)
 	in := intake.New(table, intake.Queues{
-		Tasks:   workqueue.New(queues, env["TASKS_QUEUE_URL"], nil),
-		Backlog: workqueue.New(queues, env["BACKLOG_QUEUE_URL"], nil),
+		"tasks":   workqueue.New(queues, env["TASKS_QUEUE_URL"], nil),
+		"backlog": workqueue.New(queues, env["BACKLOG_QUEUE_URL"], nil),
 	}, handlers(), nil)
 
 	row, created, err := in.Submit(t.Context(), intake.Request{

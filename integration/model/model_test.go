@@ -116,7 +116,7 @@ func newDay(t *testing.T) *day {
 	d.table = tasktable.New(d.stack.db, d.stack.Table, nil)
 	quiet := &workqueue.Options{Logger: slog.New(slog.DiscardHandler)}
 	d.tasks = workqueue.New(d.stack.sqs, d.stack.Tasks, quiet)
-	d.queues = intake.Queues{Tasks: d.tasks, Backlog: workqueue.New(d.stack.sqs, d.stack.Backlog, quiet)}
+	d.queues = intake.Queues{"tasks": d.tasks, "backlog": workqueue.New(d.stack.sqs, d.stack.Backlog, quiet)}
 	d.fleet = startFleet(t, d.stack, workers)
 	return d
 }

@@ -95,7 +95,7 @@ func work(text string) error {
 		return workqueue.New(queues, url, &workqueue.Options{Logger: quiet})
 	}
 	p.worker = worker.New(mux, charging{tasktable.New(db, s.Stack.Table, nil), p},
-		worker.Queues{Tasks: open(s.Stack.Tasks), Backlog: open(s.Stack.Backlog), DeadLetter: open(s.Stack.Dead)},
+		worker.Queues{"tasks": open(s.Stack.Tasks), "backlog": open(s.Stack.Backlog)}, open(s.Stack.Dead),
 		&worker.Options{
 			MaxAttempts: maxAttempts, Backoff: &workqueue.Backoff{Base: 100 * time.Millisecond, Max: time.Second},
 			BacklogAfter: 5 * time.Second, BacklogFailures: 2, Logger: quiet,

@@ -96,7 +96,7 @@ func (s *stack) connect(ctx context.Context, endpoint, proxyURL string) (err err
 		return workqueue.New(sqs.NewFromConfig(counted), s.out[output], nil)
 	}
 	table := tasktable.New(dynamodb.NewFromConfig(counted), s.out["TasksTableName"], nil)
-	s.intake = intake.New(table, intake.Queues{Tasks: queue("TasksQueueUrl"), Backlog: queue("BacklogQueueUrl")}, handlers.Mux(handlers.Checks()), nil)
+	s.intake = intake.New(table, intake.Queues{"tasks": queue("TasksQueueUrl"), "backlog": queue("BacklogQueueUrl")}, handlers.Mux(handlers.Checks()), nil)
 	for _, output := range []string{"TasksQueueUrl", "BacklogQueueUrl"} {
 		_, err := s.queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
 			QueueUrl: aws.String(s.out[output]), Attributes: map[string]string{"VisibilityTimeout": strconv.Itoa(int(visibility.Seconds()))},

@@ -116,7 +116,7 @@ func newFixture(t *testing.T) *fixture {
 	f.sources = map[string]redrive.Source{
 		"tasks": {
 			Letters: dead, Tasks: f.table, Move: f.mover, MoveTo: "arn:aws:sqs:eu-central-1:123456789012:" + tasksQueue,
-			Origins: []redrive.Queue{tasks, backlog},
+			Origins: redrive.Origins{"tasks": tasks, "backlog": backlog},
 		},
 		"stream": {Letters: streams},
 		"saga":   {Letters: open(sagaQueue, workqueuetest.QueueOptions{})},
@@ -125,7 +125,7 @@ func newFixture(t *testing.T) *fixture {
 	mux := task.NewMux()
 	task.Handle(mux, "shop.order", f.order)
 	task.Handle(mux, "shop.note", f.order)
-	f.worker = worker.New(mux, f.table, worker.Queues{Tasks: tasks, Backlog: backlog, DeadLetter: dead}, &worker.Options{MaxAttempts: 1})
+	f.worker = worker.New(mux, f.table, worker.Queues{"tasks": tasks, "backlog": backlog}, dead, &worker.Options{MaxAttempts: 1})
 	return f
 }
 

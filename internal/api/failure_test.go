@@ -106,7 +106,7 @@ func TestFunctionRunsOutOfTime(t *testing.T) {
 		mux := task.NewMux()
 		task.Handle(mux, "webhook.deliver", func(context.Context, any) (int, error) { return 0, nil })
 		f.functions = map[string]lambda.Handler{
-			http.MethodPost:   lambda.NewHandler((&Submit{Intake: intake.New(hanging, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, nil)}).Handle),
+			http.MethodPost:   lambda.NewHandler((&Submit{Intake: intake.New(hanging, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, mux, nil)}).Handle),
 			http.MethodGet:    lambda.NewHandler((&Status{Table: hanging}).Handle),
 			http.MethodDelete: lambda.NewHandler((&Cancel{Table: hanging}).Handle),
 		}

@@ -59,7 +59,7 @@ func newFixtureWith(t *testing.T, endpoint string, opts *intake.Options) *fixtur
 	task.Handle(mux, "shop.order", func(context.Context, order) (string, error) { return "", nil })
 	task.Handle(mux, "shop.note", func(context.Context, any) (string, error) { return "", nil })
 	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // only to check inputs
-	in := intake.New(f.table, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, opts)
+	in := intake.New(f.table, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, mux, opts)
 	f.functions = map[string]lambda.Handler{
 		http.MethodPost:   lambda.NewHandler((&Submit{Intake: in, Endpoint: endpoint}).Handle),
 		http.MethodGet:    lambda.NewHandler((&Status{Table: f.table}).Handle),

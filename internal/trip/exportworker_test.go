@@ -29,11 +29,11 @@ func TestExportAcrossInvocations(t *testing.T) {
 			return workqueue.New(sqs, sqs.Create(name, o), &workqueue.Options{Logger: log})
 		}
 		source := workqueuetest.QueueOptions{Visibility: time.Minute, MaxReceives: 100, DeadLetter: "dead"}
-		queues := worker.Queues{Tasks: open("tasks", source), Backlog: open("backlog", source), DeadLetter: open("dead", workqueuetest.QueueOptions{})}
+		queues := worker.Queues{"tasks": open("tasks", source), "backlog": open("backlog", source)}
 		s := &shelf{items: many(500, reserved), takes: time.Second, err: errThrottled}
 		mux := task.NewMux()
 		task.Handle(mux, trip.ExportType, trip.NewExport(s, "r", quiet()).Export)
-		w := worker.New(mux, table, queues, &worker.Options{Logger: log})
+		w := worker.New(mux, table, queues, open("dead", workqueuetest.QueueOptions{}), &worker.Options{Logger: log})
 
 		now := time.Now()
 		m := workqueue.Message{
@@ -45,7 +45,7 @@ func TestExportAcrossInvocations(t *testing.T) {
 		}
 		out, err := workqueue.Encode(m)
 		if err == nil {
-			err = queues.Tasks.SendBatch(t.Context(), []workqueue.Outgoing{out})[0]
+			err = queues["tasks"].SendBatch(t.Context(), []workqueue.Outgoing{out})[0]
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -266,7 +266,7 @@ func TestSmallerLimit(t *testing.T) {
 	f := newFixture(t)
 	mux := task.NewMux()
 	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver)
-	in := intake.New(f.table, intake.Queues{Tasks: f.queue, Backlog: f.queue}, mux, &intake.Options{MaxInput: 700})
+	in := intake.New(f.table, intake.Queues{"tasks": f.queue, "backlog": f.queue}, mux, &intake.Options{MaxInput: 700})
 	f.Notifier = callback.New(f.table, in, nil)
 	f.settle(tasktable.Succeed(f.claim(f.create()), text(500)))
 	f.handle()
@@ -274,7 +274,7 @@ func TestSmallerLimit(t *testing.T) {
 		t.Errorf("payload %s", d.input.Payload)
 	}
 
-	tiny := intake.New(f.table, intake.Queues{Tasks: f.queue, Backlog: f.queue}, mux, &intake.Options{MaxInput: 300})
+	tiny := intake.New(f.table, intake.Queues{"tasks": f.queue, "backlog": f.queue}, mux, &intake.Options{MaxInput: 300})
 	f.Notifier = callback.New(f.table, tiny, nil)
 	f.end(f.create(), task.Failed)
 	changes := f.stream()

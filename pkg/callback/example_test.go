@@ -31,7 +31,7 @@ func ExampleNotifier_Handle() {
 	mux := task.NewMux()
 	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // the worker has one that delivers
 	table := tasktabletest.NewTable(nil)
-	in := intake.New(table, intake.Queues{Tasks: printingQueue{}, Backlog: printingQueue{}}, mux, nil)
+	in := intake.New(table, intake.Queues{"tasks": printingQueue{}, "backlog": printingQueue{}}, mux, nil)
 	quiet := slog.New(slog.DiscardHandler)
 	n := callback.New(table, in, &callback.Options{Logger: quiet})
 	handler := batch.DynamoDB(n.Handle, &batch.Options{Concurrency: 4, Logger: quiet})

@@ -47,7 +47,7 @@ func newFixture(tb testing.TB) *fixture {
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
 	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // only to check inputs
-	f.in = intake.New(f.table, intake.Queues{Tasks: f.queue, Backlog: f.queue}, mux, nil)
+	f.in = intake.New(f.table, intake.Queues{"tasks": f.queue, "backlog": f.queue}, mux, nil)
 	f.Notifier = callback.New(f.table, f.in, &callback.Options{Logger: slog.New(slog.NewJSONHandler(&f.logged, nil))})
 	return f
 }

@@ -2,7 +2,7 @@
 // and sends its message, in an order in which nothing that was acknowledged
 // can be lost.
 //
-//	in := intake.New(table, intake.Queues{Tasks: tasks, Backlog: backlog}, mux, nil)
+//	in := intake.New(table, intake.Queues{"tasks": tasks, "backlog": backlog}, mux, nil)
 //	row, created, err := in.Submit(ctx, intake.Request{Tenant: "acme", Type: "report.build", Input: input})
 //
 // # Promise

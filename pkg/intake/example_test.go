@@ -30,7 +30,7 @@ func ExampleIntake_Submit() {
 	task.Handle(mux, "report.build", func(context.Context, order) (string, error) { return "", nil })
 
 	table := tasktabletest.NewTable(nil)
-	in := intake.New(table, intake.Queues{Tasks: printingQueue{}, Backlog: printingQueue{}}, mux, nil)
+	in := intake.New(table, intake.Queues{"tasks": printingQueue{}, "backlog": printingQueue{}}, mux, nil)
 
 	ctx := context.Background()
 	request := intake.Request{Tenant: "acme", Type: "report.build", Input: json.RawMessage(`{"year": 2026}`)}
@@ -53,7 +53,7 @@ func ExampleIntake_Submit() {
 func ExampleRequest_idempotencyKey() {
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, map[string]int) (string, error) { return "", nil })
-	in := intake.New(tasktabletest.NewTable(nil), intake.Queues{Tasks: printingQueue{}, Backlog: printingQueue{}}, mux, nil)
+	in := intake.New(tasktabletest.NewTable(nil), intake.Queues{"tasks": printingQueue{}, "backlog": printingQueue{}}, mux, nil)
 
 	ctx, key := context.Background(), "order-17"
 	request := intake.Request{Tenant: "acme", Type: "report.build", Input: json.RawMessage(`{"year":2026}`), IdempotencyKey: &key}
@@ -76,7 +76,7 @@ func ExampleRequest_idempotencyKey() {
 func ExampleRequest_id() {
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, map[string]int) (string, error) { return "", nil })
-	in := intake.New(tasktabletest.NewTable(nil), intake.Queues{Tasks: printingQueue{}, Backlog: printingQueue{}}, mux, nil)
+	in := intake.New(tasktabletest.NewTable(nil), intake.Queues{"tasks": printingQueue{}, "backlog": printingQueue{}}, mux, nil)
 
 	request := intake.Request{ID: "01KWEG73E0EDR6JV3CEXGQJRB2", Tenant: "acme", Type: "report.build", Input: json.RawMessage(`{"year":2026}`)}
 	for range 2 {

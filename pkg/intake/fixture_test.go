@@ -39,7 +39,7 @@ func newFixture(t *testing.T, opts *intake.Options) *fixture {
 	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
 	task.Handle(mux, "report.send", func(context.Context, letter) (int, error) { return 0, nil })
 	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // only to check inputs
-	f.Intake = intake.New(loggedTable{f.table, j}, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, opts)
+	f.Intake = intake.New(loggedTable{f.table, j}, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, mux, opts)
 	return f
 }
 

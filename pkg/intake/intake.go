@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -30,11 +31,9 @@ var (
 	_ Queue = (*workqueue.Queue)(nil)
 )
 
-// Queues are where accepted tasks go.
-type Queues struct {
-	Tasks   Queue
-	Backlog Queue // for bulk priority
-}
+// Queues are where accepted tasks go: the queue "tasks" for those of normal
+// priority and the queue "backlog" for bulk ones.
+type Queues = route.Set[Queue]
 
 // Options tunes an [Intake]. The zero value is ready to use.
 type Options struct {
@@ -169,10 +168,7 @@ func (in *Intake) recall(ctx context.Context, c checked) (*tasktable.Row, error)
 }
 
 func (in *Intake) send(ctx context.Context, d tasktable.Draft, row *tasktable.Row) error {
-	queue := in.queues.Tasks
-	if row.Priority == task.Bulk {
-		queue = in.queues.Backlog
-	}
+	queue := in.queues[route.Choose(in.queues, route.Rules{}, route.Task{Priority: row.Priority, Tenant: row.Tenant})]
 	m := workqueue.Message{
 		TaskID: row.ID, Run: row.Run, Type: row.Type, Tenant: row.Tenant, CreatedAt: row.CreatedAt(),
 		Deadline: time.UnixMilli(row.Deadline), Priority: row.Priority, Origin: queue.Name(),

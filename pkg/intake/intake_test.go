@@ -285,7 +285,7 @@ func TestKeyOfAForgottenTask(t *testing.T) {
 	}
 	// A row past its retention reads as absent while TTL has not removed it.
 	short := tasktable.New(f.db, "tasks", &tasktable.Options{Retention: time.Nanosecond})
-	in := intake.New(short, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, anyType{}, nil)
+	in := intake.New(short, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, anyType{}, nil)
 	key := "gone"
 	r := intake.Request{Tenant: "acme", Type: "t", Input: json.RawMessage(`1`), IdempotencyKey: &key}
 	old, _, err := in.Submit(t.Context(), r)
@@ -416,7 +416,7 @@ func TestCallbackNeedsItsType(t *testing.T) {
 	f := newFixture(t, nil)
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
-	f.Intake = intake.New(f.table, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, mux, nil)
+	f.Intake = intake.New(f.table, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, mux, nil)
 	detail := f.refuses(request("", callback("https://example.com/done")), intake.CodeInvalid)
 	if !strings.Contains(detail, webhook.Type) {
 		t.Errorf("detail %q does not name the type %s", detail, webhook.Type)
@@ -542,7 +542,7 @@ func TestIDOfAForgottenTask(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	short := tasktable.New(f.db, "tasks", &tasktable.Options{Retention: time.Nanosecond})
-	f.Intake = intake.New(short, intake.Queues{Tasks: f.tasks, Backlog: f.backlog}, anyType{}, nil)
+	f.Intake = intake.New(short, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, anyType{}, nil)
 	f.submit(request("", withID(someID)))
 	if _, err := short.Cancel(t.Context(), "acme", someID); err != nil {
 		t.Fatal(err)

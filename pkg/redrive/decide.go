@@ -98,7 +98,7 @@ func (r *Redrive) settledRow(l *Letter, row *tasktable.Row, done bool, plan stri
 
 // refuse decides about a letter before the table is asked.
 func (r *Redrive) refuse(src *Source, l *Letter) (decision, bool) {
-	if _, known := src.origin(l); !known {
+	if _, known := src.Origins.Named(l.Origin()); !known {
 		return decision{action: skip, reason: ReasonOrigin}, true
 	}
 	if l.Replays() >= r.opts.MaxReplays {

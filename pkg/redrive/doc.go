@@ -3,7 +3,7 @@
 // keeps an audit trail of all of it.
 //
 //	r := redrive.New(dynamodb, "control", map[string]redrive.Source{
-//		"orders": {Letters: workqueue.NewInbox(sqs, deadLetterURL, nil), Origins: []redrive.Queue{orders}},
+//		"orders": {Letters: workqueue.NewInbox(sqs, deadLetterURL, nil), Origins: redrive.Origins{"orders": orders}},
 //	}, nil)
 //	plan, err := r.Plan(ctx, redrive.Request{Kind: redrive.KindReplay, Queue: "orders", Filter: redrive.Filter{ErrorContains: "timeout"}})
 //	…

@@ -23,7 +23,7 @@ func orders() (*redrive.Redrive, *workqueuetest.SQS) {
 	queues, source, letters := ordersQueues()
 	control := archivetest.NewTable()
 	return redrive.New(control, "control", map[string]redrive.Source{
-		"orders": {Letters: letters, Origins: []redrive.Queue{source}},
+		"orders": {Letters: letters, Origins: redrive.Origins{"orders": source}},
 	}, &redrive.Options{
 		Quarantine: archive.New(control, "control", archivetest.NewBucket(), "bucket", nil),
 		Logger:     slog.New(slog.DiscardHandler),
@@ -51,7 +51,7 @@ func Example() {
 	ctx := context.Background()
 	queues, source, letters := ordersQueues()
 	r := redrive.New(archivetest.NewTable(), "control", map[string]redrive.Source{
-		"orders": {Letters: letters, Origins: []redrive.Queue{source}},
+		"orders": {Letters: letters, Origins: redrive.Origins{"orders": source}},
 	}, nil)
 
 	plan, err := r.Plan(ctx, redrive.Request{Kind: redrive.KindReplay, Queue: "orders", By: "ada"})

@@ -45,7 +45,7 @@ func TestFIFO(t *testing.T) {
 			return workqueuetest.Fault{}
 		})
 		d := redrive.New(r.control, "control", map[string]redrive.Source{
-			"orders": {Letters: workqueue.NewInbox(r.sqs, letters, nil), Origins: []redrive.Queue{q}},
+			"orders": {Letters: workqueue.NewInbox(r.sqs, letters, nil), Origins: redrive.Origins{"orders": q}},
 		}, &r.opts)
 		time.Sleep(time.Second)
 		report, err := d.Run(r.ctx(), redrive.Request{Kind: redrive.KindReplay, Queue: "orders"})

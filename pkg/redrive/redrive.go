@@ -11,16 +11,22 @@ import (
 	"time"
 
 	"github.com/spillway-go/spillway/internal/job"
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/task"
 )
+
+// Origins are queues by what they are for: "tasks", "backlog", or any name for a
+// queue that stands alone.
+type Origins = route.Set[Queue]
 
 // Source is a dead-letter queue and what belongs to it.
 type Source struct {
 	// Letters is the dead-letter queue itself.
 	Letters Inbox
 	// Origins are the queues that messages may go back to. A message goes to the
-	// one it came from, by name, and to no other.
-	Origins []Queue
+	// one it came from, by name, and to no other. A retry by the task's row goes
+	// to the queue "tasks", or to the queue "backlog" for a bulk task.
+	Origins Origins
 	// Tasks guards the messages that are tasks: each runs at most once for each
 	// replay. nil makes every message one that is sent at least once.
 	Tasks Tasks
@@ -117,13 +123,4 @@ func (r *Redrive) source(name string) (Source, error) {
 		return Source{}, fmt.Errorf("%w %q: known are %s", ErrUnknownQueue, task.CleanText(name, 64), strings.Join(slices.Sorted(maps.Keys(r.sources)), ", "))
 	}
 	return s, nil
-}
-
-// origin finds the queue that a letter goes back to.
-func (s *Source) origin(l *Letter) (Queue, bool) {
-	name := l.Origin()
-	if i := slices.IndexFunc(s.Origins, func(q Queue) bool { return q.Name() == name }); i >= 0 {
-		return s.Origins[i], true
-	}
-	return nil, false
 }

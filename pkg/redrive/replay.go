@@ -113,7 +113,7 @@ func (x *run) sendBack(ctx context.Context, src *Source, letters []*Letter, deci
 		if v.action != send || entries[i].Outcome != Intended {
 			continue
 		}
-		q, _ := src.origin(letters[i]) // known, or it would have been refused
+		q, _ := src.Origins.Named(letters[i].Origin()) // known, or it would have been refused
 		if byQueue[q.Name()] == nil {
 			queues = append(queues, q)
 		}

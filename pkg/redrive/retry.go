@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spillway-go/spillway/internal/job"
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -177,7 +178,8 @@ func (x *run) sendRows(ctx context.Context, src *Source, rows []*tasktable.Row, 
 		}
 		messages[q.Name()], indices[q.Name()] = append(messages[q.Name()], out), append(indices[q.Name()], i)
 	}
-	for _, q := range src.Origins {
+	for _, role := range src.Origins.Roles() {
+		q := src.Origins[role]
 		if len(messages[q.Name()]) == 0 {
 			continue
 		}
@@ -191,13 +193,9 @@ func (x *run) sendRows(ctx context.Context, src *Source, rows []*tasktable.Row, 
 	}
 }
 
-// homeOf is the queue that a task waits in: the first origin, or the second for
-// one of bulk priority, which waits apart from the start.
+// homeOf is the queue that a task waits in when it is queued again.
 func (s *Source) homeOf(row *tasktable.Row) Queue {
-	if row.Priority == task.Bulk && len(s.Origins) > 1 {
-		return s.Origins[1]
-	}
-	return s.Origins[0]
+	return s.Origins[route.Choose(s.Origins, route.Rules{}, route.Task{Priority: row.Priority, Tenant: row.Tenant})]
 }
 
 // message is a task's message, made anew from its row.

@@ -95,8 +95,8 @@ func newRigOn(t *testing.T, as workqueuetest.Options) *rig {
 			return "done", r.failing
 		})
 	}
-	r.in = intake.New(r.table, intake.Queues{Tasks: r.queues[tasks], Backlog: r.queues[backlog]}, r.mux, nil)
-	r.worker = worker.New(r.mux, r.table, worker.Queues{Tasks: r.queues[tasks], Backlog: r.queues[backlog], DeadLetter: r.queues[dead]},
+	r.in = intake.New(r.table, intake.Queues{"tasks": r.queues[tasks], "backlog": r.queues[backlog]}, r.mux, nil)
+	r.worker = worker.New(r.mux, r.table, worker.Queues{"tasks": r.queues[tasks], "backlog": r.queues[backlog]}, r.queues[dead],
 		&worker.Options{MaxAttempts: 1, MaxReceiveCount: 1000, BacklogAfter: 24 * time.Hour, Logger: quiet})
 	r.opts = redrive.Options{Quarantine: r.kept, Logger: quiet}
 	r.db.Inject(func(c tasktabletest.Call) tasktabletest.Fault {
@@ -126,7 +126,7 @@ func (r *rig) inbox(queue string) *workqueue.Inbox {
 func (r *rig) redrive() *redrive.Redrive {
 	return redrive.New(r.control, "control", map[string]redrive.Source{
 		"tasks": {
-			Letters: r.inbox(dead), Origins: []redrive.Queue{r.queues[tasks], r.queues[backlog]}, Tasks: r.table,
+			Letters: r.inbox(dead), Origins: redrive.Origins{"tasks": r.queues[tasks], "backlog": r.queues[backlog]}, Tasks: r.table,
 			Move: r.move, MoveTo: "arn:aws:sqs:eu-central-1:123456789012:tasks",
 		},
 		"stream": {Letters: r.inbox(dead)},

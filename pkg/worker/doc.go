@@ -2,7 +2,7 @@
 // of a batch with one call, runs their handlers, settles them with another,
 // and answers Lambda which messages are to come back.
 //
-//	w := worker.New(mux, table, worker.Queues{Tasks: tasks, Backlog: backlog, DeadLetter: dead}, nil)
+//	w := worker.New(mux, table, worker.Queues{"tasks": tasks, "backlog": backlog}, dead, nil)
 //	lambda.Start(w)
 //
 // # What happens to a message

@@ -44,8 +44,8 @@ func Example() {
 	open := func(name string) *workqueue.Queue {
 		return workqueue.New(sqs, sqs.Create(name, workqueuetest.QueueOptions{}), nil)
 	}
-	queues := worker.Queues{Tasks: open("tasks"), Backlog: open("backlog"), DeadLetter: open("dead-letter")}
-	w := worker.New(mux, table, queues, &worker.Options{Logger: quiet})
+	queues := worker.Queues{"tasks": open("tasks"), "backlog": open("backlog")}
+	w := worker.New(mux, table, queues, open("dead-letter"), &worker.Options{Logger: quiet})
 
 	// Three tasks: a row, then its message.
 	var ids []string
@@ -64,7 +64,7 @@ func Example() {
 		if err != nil {
 			panic(err)
 		}
-		if err := queues.Tasks.(*workqueue.Queue).Send(ctx, out); err != nil {
+		if err := queues["tasks"].(*workqueue.Queue).Send(ctx, out); err != nil {
 			panic(err)
 		}
 		ids = append(ids, draft.ID)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
 
@@ -63,6 +65,26 @@ func (s *shift) stuck(j *job) bool {
 	}
 	_, err := workqueue.Copy(j.rec)
 	return err != nil
+}
+
+// reroute asks the router where a message should wait, and reports whether that
+// is another queue. The caller fills in of t what it decides by.
+func (s *shift) reroute(j *job, t route.Task) bool {
+	t.Priority, t.Tenant, t.In = j.msg.Priority, j.msg.Tenant, s.in
+	j.to = route.Choose(s.w.queues, route.Rules{BacklogAfter: s.w.opts.BacklogAfter, BacklogFailures: s.w.opts.BacklogFailures}, t)
+	return j.to != s.in
+}
+
+// move is moveTo for messages that were rerouted.
+func (s *shift) move(ctx context.Context, jobs []*job) (stuck []*job) {
+	byQueue := map[route.Role][]*job{}
+	for _, j := range jobs {
+		byQueue[j.to] = append(byQueue[j.to], j)
+	}
+	for _, to := range slices.Sorted(maps.Keys(byQueue)) {
+		stuck = append(stuck, s.moveTo(ctx, s.w.queues[to], byQueue[to])...)
+	}
+	return stuck
 }
 
 // moveTo replaces messages by fresh copies on a queue, to be received when the

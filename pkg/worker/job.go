@@ -3,6 +3,7 @@ package worker
 import (
 	"time"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -26,6 +27,8 @@ type job struct {
 	fate fate
 	at   time.Time // when it comes back
 	anew bool      // it comes back as a new message, with all its hops
+
+	to route.Role // the queue that it should wait in, once reroute has said so
 
 	refusal string // why the message cannot be read
 

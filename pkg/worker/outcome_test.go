@@ -329,7 +329,7 @@ func TestLateResultIsRefused(t *testing.T) {
 			if attempt++; attempt == 1 {
 				// This process stands still, and its lease ends.
 				time.Sleep(visibility)
-				if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, worker.New(p.mux, p.table, p.queues, &p.opts).Invoke); n != 1 || err != nil {
+				if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, worker.New(p.mux, p.table, p.queues, p.dead, &p.opts).Invoke); n != 1 || err != nil {
 					t.Errorf("the second worker got %d messages: %v", n, err)
 				}
 				return "late", nil

@@ -44,6 +44,7 @@ type pipeline struct {
 	log   logBuffer
 
 	queues worker.Queues
+	dead   worker.Queue
 	worker *worker.Worker // made at the first use
 	limit  int            // of a batch
 }
@@ -74,9 +75,8 @@ func newPipelineOn(t *testing.T, as workqueuetest.Options) *pipeline {
 	open := func(name string, o workqueuetest.QueueOptions) *workqueue.Queue {
 		return workqueue.New(p.chaos, p.sqs.Create(name, o), &workqueue.Options{Logger: p.opts.Logger})
 	}
-	p.queues = worker.Queues{
-		Tasks: open(tasks, source), Backlog: open(backlog, source), DeadLetter: open(dead, workqueuetest.QueueOptions{Retention: 14 * 24 * time.Hour}),
-	}
+	p.queues = worker.Queues{"tasks": open(tasks, source), "backlog": open(backlog, source)}
+	p.dead = open(dead, workqueuetest.QueueOptions{Retention: 14 * 24 * time.Hour})
 	return p
 }
 
@@ -162,7 +162,7 @@ func (p *pipeline) message(id string, change ...func(*workqueue.Message)) workqu
 // handler is the worker's, as Lambda calls it: with the function's time-out.
 func (p *pipeline) handler(ctx context.Context, payload []byte) ([]byte, error) {
 	if p.worker == nil {
-		p.worker = worker.New(p.mux, p.table, p.queues, &p.opts)
+		p.worker = worker.New(p.mux, p.table, p.queues, p.dead, &p.opts)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -318,7 +318,7 @@ type message = workqueue.Message
 // stood still, and acknowledges what it does not report.
 func (p *pipeline) resume(records []events.SQSMessage) (back []string) {
 	p.t.Helper()
-	resp, err := worker.New(p.mux, p.table, p.queues, &p.opts).Invoke(p.ctx(), workqueuetest.Event(records))
+	resp, err := worker.New(p.mux, p.table, p.queues, p.dead, &p.opts).Invoke(p.ctx(), workqueuetest.Event(records))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func TestLeaseLost(t *testing.T) {
 				return "newer", nil
 			}
 			time.Sleep(visibility) // the process stands still
-			second := worker.New(p.mux, p.table, p.queues, &p.opts)
+			second := worker.New(p.mux, p.table, p.queues, p.dead, &p.opts)
 			if n, err := p.sqs.Deliver(context.WithoutCancel(ctx), tasks, 10, second.Invoke); n != 1 || err != nil {
 				t.Error(n, err)
 			}

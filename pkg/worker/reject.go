@@ -58,7 +58,7 @@ func (s *shift) sendLetters(ctx context.Context, jobs []*job, records []workqueu
 		letters, index = append(letters, letter), append(index, i)
 	}
 	if len(letters) > 0 {
-		for n, err := range s.w.queues.DeadLetter.SendBatch(ctx, letters) {
+		for n, err := range s.w.dead.SendBatch(ctx, letters) {
 			errs[index[n]] = err
 		}
 	}

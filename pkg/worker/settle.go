@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -36,7 +37,7 @@ func (s *shift) settle(ctx context.Context, verdicts []verdict) {
 	s.bury(ctx, dead)
 	aside := s.write(ctx, append(settling, dead...))
 	// Without room for another hop it waits where it is.
-	_ = s.moveTo(ctx, s.w.queues.Backlog, aside)
+	_ = s.move(ctx, aside)
 	jobs := make([]*job, len(verdicts))
 	for i := range verdicts {
 		jobs[i] = verdicts[i].job
@@ -69,7 +70,7 @@ func (s *shift) bury(ctx context.Context, verdicts []*verdict) {
 }
 
 // write settles verdicts and decides what becomes of their messages. It
-// returns those that should wait in the backlog queue.
+// returns those that should wait in another queue.
 func (s *shift) write(ctx context.Context, verdicts []*verdict) (aside []*job) {
 	settlements := make([]tasktable.Settlement, len(verdicts))
 	for i, v := range verdicts {
@@ -96,8 +97,8 @@ func (s *shift) write(ctx context.Context, verdicts []*verdict) (aside []*job) {
 var errTooLarge = task.Permanent(task.Code("result_too_large", errors.New("the result does not fit into the table")))
 
 // settled decides what becomes of a message once its task is settled, and
-// reports whether it should move to the backlog queue: a task that failed
-// often waits there for its next attempt.
+// reports whether it should move to another queue to wait for its next
+// attempt.
 func (s *shift) settled(ctx context.Context, v *verdict, st tasktable.Settlement, r tasktable.Settled) (aside bool) {
 	j := v.job
 	id := slog.String("task_id", j.row.ID)
@@ -119,7 +120,7 @@ func (s *shift) settled(ctx context.Context, v *verdict, st tasktable.Settlement
 		j.again()
 	default:
 		j.back(max(st.Wait(), v.wait))
-		return s.fresh && v.attempts() >= s.w.opts.BacklogFailures
+		return s.reroute(j, route.Task{Failures: v.attempts()})
 	}
 	return false
 }

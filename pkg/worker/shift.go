@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/event"
 )
@@ -16,8 +17,8 @@ import (
 type shift struct {
 	w      *Worker
 	log    *slog.Logger
-	source Queue
-	fresh  bool // from the tasks queue
+	in     route.Role // of the queue that the batch comes from
+	source Queue      // that queue
 
 	start    time.Time
 	limited  bool // by the invocation's deadline
@@ -36,7 +37,7 @@ type shift struct {
 }
 
 func (w *Worker) newShift(ctx context.Context, messages []event.SQSMessage) *shift {
-	s := &shift{w: w, log: w.opts.Logger, source: w.queues.Backlog, start: time.Now(), jobs: make([]*job, len(messages))}
+	s := &shift{w: w, log: w.opts.Logger, start: time.Now(), jobs: make([]*job, len(messages))}
 	s.ledger.shift, s.ledger.flushing = s, make(chan struct{}, 1)
 	jobs := make([]job, len(messages))
 	for i := range messages {
@@ -51,8 +52,9 @@ func (w *Worker) newShift(ctx context.Context, messages []event.SQSMessage) *shi
 		s.answerBy = s.deadline.Add(-s.margin / 4)
 	}
 	s.leaseEnd = s.lease()
-	if s.fresh = len(messages) > 0 && messages[0].Queue() == w.queues.Tasks.Name(); s.fresh {
-		s.source = w.queues.Tasks
+	if len(messages) > 0 {
+		s.in = w.queues.Source(messages[0].Queue())
+		s.source = w.queues[s.in]
 	}
 	return s
 }

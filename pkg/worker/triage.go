@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
 )
@@ -13,13 +14,13 @@ import (
 // leaves the rest in wanted. Nothing here costs a downstream call.
 func (s *shift) triage(ctx context.Context) {
 	foreign := s.read(ctx)
-	var overdue, aged []*job
+	var overdue, moving []*job
 	for _, j := range s.distinct() {
 		switch {
 		case !j.msg.Deadline.After(s.start):
 			overdue = append(overdue, j)
-		case s.fresh && s.start.Sub(j.msg.WaitingSince()) > s.w.opts.BacklogAfter:
-			aged = append(aged, j)
+		case s.reroute(j, route.Task{Age: s.start.Sub(j.msg.WaitingSince())}):
+			moving = append(moving, j)
 		default:
 			s.wanted = append(s.wanted, j)
 		}
@@ -27,7 +28,7 @@ func (s *shift) triage(ctx context.Context) {
 	s.reject(ctx, foreign, workqueue.CodeForeign, "the message is not a task of this pipeline")
 	s.expire(ctx, overdue)
 	// What cannot be passed on any more is worked on here.
-	s.wanted = append(s.wanted, s.moveTo(ctx, s.w.queues.Backlog, aged)...)
+	s.wanted = append(s.wanted, s.move(ctx, moving)...)
 }
 
 // read decodes the messages. It hands those of a newer version back, and

@@ -388,7 +388,7 @@ func TestLetterNamesItsOrigin(t *testing.T) {
 		p.post("hello", nil)
 		records := p.sqs.Receive(tasks, 1)
 		ctx := lambdacontext.NewContext(p.ctx(), &lambdacontext.LambdaContext{AwsRequestID: "request"})
-		w := worker.New(p.mux, p.table, p.queues, nil) // the defaults will do
+		w := worker.New(p.mux, p.table, p.queues, p.dead, nil) // the defaults will do
 		if _, err := w.Invoke(ctx, workqueuetest.Event(records)); err != nil {
 			t.Fatal(err)
 		}

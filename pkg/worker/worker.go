@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -38,14 +39,10 @@ var (
 	_ Queue = (*workqueue.Queue)(nil)
 )
 
-// Queues are where messages come from and go to. Tasks and Backlog are both
-// consumed; a record that comes from neither is treated as one of Backlog,
-// which is never moved.
-type Queues struct {
-	Tasks      Queue
-	Backlog    Queue
-	DeadLetter Queue
-}
+// Queues are the queues that tasks wait in, "tasks" and "backlog". All are
+// consumed. A record of another queue is treated as one of the backlog, which
+// is never moved.
+type Queues = route.Set[Queue]
 
 // Worker works through batches. Make one for each environment; it is safe for
 // concurrent use.
@@ -53,13 +50,14 @@ type Worker struct {
 	mux    *task.Mux
 	table  Table
 	queues Queues
+	dead   Queue
 	opts   Options
 	guard  batch.Guard
 }
 
-// New returns a [Worker]. nil opts are defaults.
-func New(mux *task.Mux, table Table, queues Queues, opts *Options) *Worker {
-	return &Worker{mux: mux, table: table, queues: queues, opts: opts.withDefaults()}
+// New returns a [Worker] that sends dead letters to dead. nil opts are defaults.
+func New(mux *task.Mux, table Table, queues Queues, dead Queue, opts *Options) *Worker {
+	return &Worker{mux: mux, table: table, queues: queues, dead: dead, opts: opts.withDefaults()}
 }
 
 // Invoke makes a Worker a Lambda handler, for lambda.Start, behind an SQS event

@@ -14,6 +14,7 @@ import (
 	"github.com/spillway-go/spillway/internal/admin"
 	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/parked"
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/chaos"
@@ -43,7 +44,7 @@ func Setup(env *app.Env) (any, error) {
 	sources := map[string]redrive.Source{
 		"tasks": {
 			Letters: workqueue.NewInbox(queues, deadURL, nil), Tasks: table, Move: queues, MoveTo: tasksARN,
-			Origins: []redrive.Queue{workqueue.New(queues, tasksURL, nil), workqueue.New(queues, backlogURL, nil)},
+			Origins: redrive.Origins{route.Tasks: workqueue.New(queues, tasksURL, nil), route.Backlog: workqueue.New(queues, backlogURL, nil)},
 		},
 		"stream": {Letters: workqueue.NewInbox(queues, streamURL, nil)},
 		"saga":   {Letters: workqueue.NewInbox(queues, sagaURL, nil)},

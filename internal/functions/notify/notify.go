@@ -9,6 +9,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/handlers"
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/batch"
 	"github.com/spillway-go/spillway/pkg/callback"
@@ -29,7 +30,7 @@ func Setup(env *app.Env) (any, error) {
 	}
 	tables, queue := dynamodb.NewFromConfig(cfg), sqs.NewFromConfig(cfg)
 	objects := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = cfg.BaseEndpoint != nil }) // an emulator has no name for each bucket
-	queues := intake.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil)}
+	queues := intake.Queues{route.Tasks: workqueue.New(queue, tasksURL, nil), route.Backlog: workqueue.New(queue, backlogURL, nil)}
 	table := tasktable.New(tables, tasksTable, tableOpts)
 	in := intake.New(table, queues, handlers.Mux(handlers.Checks()), nil) // the worker delivers
 	notify := rescue.Track(callback.New(table, in, nil).Handle, rescue.NewPositions(tables, controlTable, nil))

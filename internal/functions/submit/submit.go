@@ -9,6 +9,7 @@ import (
 	"github.com/spillway-go/spillway/internal/api"
 	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/handlers"
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/intake"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 	"github.com/spillway-go/spillway/pkg/workqueue"
@@ -25,7 +26,7 @@ func Setup(env *app.Env) (any, error) {
 		return nil, err
 	}
 	queue := sqs.NewFromConfig(cfg)
-	queues := intake.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil)}
+	queues := intake.Queues{route.Tasks: workqueue.New(queue, tasksURL, nil), route.Backlog: workqueue.New(queue, backlogURL, nil)}
 	table := tasktable.New(dynamodb.NewFromConfig(cfg), tableName, tableOpts)
 	types := handlers.Mux(handlers.Checks()) // only to check inputs
 	return (&api.Submit{Intake: intake.New(table, queues, types, opts), Endpoint: endpoint}).Handle, nil

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/handlers"
+	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/internal/trip"
 	"github.com/spillway-go/spillway/pkg/saga"
 	"github.com/spillway-go/spillway/pkg/tasktable"
@@ -35,7 +36,7 @@ func Setup(env *app.Env) (any, error) {
 		return nil, err
 	}
 	queue := sqs.NewFromConfig(cfg)
-	queues := worker.Queues{Tasks: workqueue.New(queue, tasksURL, nil), Backlog: workqueue.New(queue, backlogURL, nil), DeadLetter: workqueue.New(queue, deadURL, nil)}
+	queues := worker.Queues{route.Tasks: workqueue.New(queue, tasksURL, nil), route.Backlog: workqueue.New(queue, backlogURL, nil)}
 	tables := dynamodb.NewFromConfig(cfg)
 	secrets := webhook.NewSecretsManager(secretsmanager.NewFromConfig(cfg), secretARN, secretOpts)
 	types := handlers.Mux(handlers.Types{
@@ -43,5 +44,5 @@ func Setup(env *app.Env) (any, error) {
 		Book:    saga.Start[trip.Input](sfn.NewFromConfig(cfg), tripARN, trip.Saga.MaxInput),
 		Export:  trip.NewExport(tables, reservations, nil),
 	})
-	return worker.New(types, tasktable.New(tables, tableName, tableOpts), queues, opts), nil
+	return worker.New(types, tasktable.New(tables, tableName, tableOpts), queues, workqueue.New(queue, deadURL, nil), opts), nil
 }

@@ -72,6 +72,7 @@ type world struct {
 	mux     *task.Mux
 	intake  *intake.Intake
 	queues  worker.Queues
+	dead    worker.Queue
 	opts    worker.Options
 	history *tasktabletest.History
 	workers []*station
@@ -127,9 +128,10 @@ func newWorld(t tb, o worldOptions) *world {
 	}
 	source := workqueuetest.QueueOptions{Visibility: visibility, MaxReceives: o.maxReceives, DeadLetter: dead}
 	tasksQueue, backlogQueue := open(tasks, source), open(backlog, source)
-	w.queues = worker.Queues{Tasks: tasksQueue, Backlog: backlogQueue, DeadLetter: open(dead, workqueuetest.QueueOptions{})}
+	w.queues = worker.Queues{"tasks": tasksQueue, "backlog": backlogQueue}
+	w.dead = open(dead, workqueuetest.QueueOptions{})
 	task.Handle(w.mux, "t", w.attempt, task.Concurrency(max(o.concurrency, 1)))
-	w.intake = intake.New(creating{w.table, w}, intake.Queues{Tasks: tasksQueue, Backlog: backlogQueue}, w.mux,
+	w.intake = intake.New(creating{w.table, w}, intake.Queues{"tasks": tasksQueue, "backlog": backlogQueue}, w.mux,
 		&intake.Options{InlineInput: 2000}) // larger ones are read from the table
 	for range max(o.workers, 2) {
 		w.workers = append(w.workers, &station{name: fmt.Sprintf("worker %d", len(w.workers)+1)})
@@ -349,7 +351,7 @@ func (w *world) result(p *process, e *task.Execution, size int) string {
 
 // restart puts a new process in the place of one that has ended.
 func (w *world) restart(s *station) {
-	s.worker = worker.New(w.mux, w.table, w.queues, &w.opts)
+	s.worker = worker.New(w.mux, w.table, w.queues, w.dead, &w.opts)
 	s.process, s.done = nil, nil
 }
 
@@ -500,11 +502,11 @@ func (w *world) send(queue string, m workqueue.Message) {
 func (w *world) queue(name string) worker.Queue {
 	switch name {
 	case tasks:
-		return w.queues.Tasks
+		return w.queues["tasks"]
 	case backlog:
-		return w.queues.Backlog
+		return w.queues["backlog"]
 	default:
-		return w.queues.DeadLetter
+		return w.dead
 	}
 }
 
