@@ -200,8 +200,12 @@ func (s *Stack) deployFunctions() error {
 		if err := checkVariables(p.Environment.Variables); err != nil {
 			return fmt.Errorf("memstack: %s: %w", r.ID, err)
 		}
+		setup := setups[r.ID]
+		if other := s.opts.Setups[r.ID]; other != nil {
+			setup = other
+		}
 		f := &function{
-			stack: s, id: r.ID, name: name, setup: setups[r.ID], variables: p.Environment.Variables,
+			stack: s, id: r.ID, name: name, setup: setup, variables: p.Environment.Variables,
 			timeout: time.Duration(p.Timeout) * time.Second, async: asyncDefaults,
 		}
 		if f.setup == nil {

@@ -21,7 +21,7 @@ func lambdaOperation(r *http.Request) string {
 		return "Invoke"
 	case strings.Contains(path, "/event-source-mappings/") && !strings.HasSuffix(path, "/"):
 		return map[string]string{http.MethodGet: "GetEventSourceMapping", http.MethodPut: "UpdateEventSourceMapping"}[r.Method]
-	case r.Method == http.MethodGet && strings.HasSuffix(path, "/event-source-mappings/"):
+	case r.Method == http.MethodGet && strings.HasSuffix(strings.TrimSuffix(path, "/"), "/event-source-mappings"):
 		return "ListEventSourceMappings"
 	default:
 		return r.Method + " " + path

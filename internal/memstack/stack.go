@@ -50,6 +50,9 @@ type Options struct {
 	// Seed of what the stack draws itself, such as how long a change of a
 	// mapping takes. Defaults to 1.
 	Seed uint64
+	// Setups replace those of functions, by their logical ids, for tests of what
+	// is around a function. Default to the functions' own.
+	Setups map[string]func(*app.Env) (any, error)
 	// Paused are mappings that are disabled at first, see [Stack.Pause].
 	Paused []string
 }

@@ -3,6 +3,7 @@ package template
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -57,13 +58,15 @@ func Load(path string, d Deployment) (*Template, error) {
 // or none of those that the template allows.
 func Parse(text []byte, d Deployment) (*Template, error) {
 	t := &Template{deployment: d}
-	if err := yaml.Unmarshal(text, &t.file); err != nil {
-		return nil, fmt.Errorf("template: %w", err)
-	}
+	var document yaml.Node
 	var order struct {
 		Resources yaml.Node `yaml:"Resources"`
 	}
-	if err := yaml.Unmarshal(text, &order); err != nil {
+	err := yaml.Unmarshal(text, &document)
+	for _, into := range []any{&t.file, &order} {
+		err = errors.Join(err, document.Decode(into))
+	}
+	if err != nil {
 		return nil, fmt.Errorf("template: %w", err)
 	}
 	for i := 0; i < len(order.Resources.Content); i += 2 {
