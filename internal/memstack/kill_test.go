@@ -1,6 +1,7 @@
 package memstack_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -21,7 +22,7 @@ func atEveryCall(t *testing.T, least int, match func(memstack.Call) bool, scenar
 			var killed bool
 			synctest.Test(t, func(t *testing.T) {
 				hooks := &receiver{}
-				s := memstack.New(t, memstack.Options{Receiver: hooks.answer})
+				s := memstack.New(t, memstack.Options{Receiver: hooks.answer, Parameters: map[string]string{"Size": "local"}})
 				done := s.Kill(n, after, match)
 				scenario(t, s, hooks)
 				killed = done()
@@ -98,19 +99,17 @@ func TestKilledNotifyLosesNothing(t *testing.T) {
 func TestKilledReplayLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, after := range []bool{false, true} {
-		for n := 1; ; n++ {
-			killed := false
-			synctest.Test(t, func(t *testing.T) { killed = replayKilled(t, n, after) })
-			if t.Failed() {
-				t.Fatalf("killed at call %d of the replay, after its effect %t", n, after)
+		t.Run(fmt.Sprintf("after the effect %t", after), func(t *testing.T) {
+			t.Parallel()
+			killed, n := true, 0
+			for killed && !t.Failed() {
+				n++
+				synctest.Test(t, func(t *testing.T) { killed = replayKilled(t, n, after) })
 			}
-			if !killed {
-				if n < 10 {
-					t.Errorf("a replay makes %d calls only", n-1)
-				}
-				break
+			if t.Failed() || n < 10 {
+				t.Errorf("ended at call %d of the replay", n)
 			}
-		}
+		})
 	}
 }
 
@@ -118,7 +117,7 @@ func TestKilledReplayLosesNothing(t *testing.T) {
 // execution. It reports whether there was such a call.
 func replayKilled(t *testing.T, n int, after bool) bool {
 	hooks, mend := broken()
-	s := memstack.New(t, memstack.Options{Receiver: hooks.answer, Parameters: map[string]string{"MaxAttempts": "1"}})
+	s := memstack.New(t, memstack.Options{Receiver: hooks.answer, Parameters: map[string]string{"Size": "local", "MaxAttempts": "1"}})
 	ids := []string{submit(t, s, deliver), submit(t, s, deliver)}
 	for _, id := range ids {
 		ends(t, s, id, client.DeadLettered)
