@@ -2,15 +2,13 @@
 package apptest
 
 import (
+	"cmp"
 	"maps"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -37,57 +35,20 @@ func Hermetic(t *testing.T, endpoint string) {
 	}
 }
 
-// AWS answers every call with an empty object, which is a table without rows
-// and queues that take everything.
-type AWS struct {
-	URL string
-
-	mu    sync.Mutex
-	calls []string
-}
-
-// NewAWS starts an [AWS] that ends with the test.
-func NewAWS(t *testing.T) *AWS {
-	t.Helper()
-	a := &AWS{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.mu.Lock()
-		a.calls = append(a.calls, r.Header.Get("X-Amz-Target"))
-		a.mu.Unlock()
-		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
-		_, _ = w.Write([]byte("{}")) // a client that is gone needs no answer
-	}))
-	t.Cleanup(server.Close)
-	a.URL = server.URL
-	return a
-}
-
-// Calls are the operations that were called, in order.
-func (a *AWS) Calls() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var names []string
-	for _, target := range a.calls {
-		names = append(names, target[strings.LastIndexByte(target, '.')+1:])
-	}
-	return names
-}
-
-// Check calls setup with an environment, which has to give a handler, and
-// without each of its required variables, which has to be an error that names
-// it. What setup asks for has to be what template.yaml gives the function, and
-// what Lambda gives every function, which [Hermetic] stands in for. values are
-// complete; optional names those that may be empty.
-func Check(t *testing.T, setup Setup, function string, values map[string]string, optional ...string) (handler any) {
+// Check calls setup with an environment, which has to give a handler that calls
+// f, and without each of its required variables, which has to be an error that
+// names it. What setup asks for has to be what template.yaml gives the function,
+// and what Lambda gives every function. values are complete; optional names
+// those that may be empty.
+func Check(t *testing.T, f *Fake, setup Setup, function string, values map[string]string, optional ...string) (handler any) {
 	t.Helper()
 	asked := map[string]bool{}
 	handler, err := setup(app.NewEnv(func(name string) string {
-		if strings.HasPrefix(name, "AWS_") {
-			return os.Getenv(name)
+		if !strings.HasPrefix(name, "AWS_") {
+			asked[name] = true
 		}
-		asked[name] = true
-		return values[name]
-	}))
+		return cmp.Or(values[name], runtime[name])
+	}, app.WithTransport(f)))
 	if err != nil || handler == nil {
 		t.Fatalf("setup = %v, %v", handler, err)
 	}

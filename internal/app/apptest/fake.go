@@ -2,6 +2,7 @@ package apptest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/spillway-go/spillway/internal/app"
 )
 
 // Sample reads events/<name>.json.
@@ -44,45 +47,68 @@ func Image(tb testing.TB, which string) string {
 // Call is one call of AWS: its operation, such as PutItem, and its JSON.
 type Call struct{ Operation, Body string }
 
-// Fake answers calls as a test tells it, and keeps them.
+// URL is where queues' URLs begin. A [Fake] answers for every address.
+const URL = "https://sqs.us-east-1.amazonaws.com"
+
+// runtime is what Lambda puts into every function's environment.
+var runtime = map[string]string{
+	"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_LAMBDA_FUNCTION_NAME": "function",
+}
+
+// Fake answers calls as a test tells it, and keeps them. It is a transport for a
+// function's clients, and a handler for a server.
 type Fake struct {
-	URL string
+	answers map[string][]string
 
 	mu    sync.Mutex
 	calls []Call
 }
 
-// NewFake starts a [Fake] that ends with the test. An answer of answers is the
-// JSON for an operation, and the empty object for those that are not in it. One
-// that begins with the name of an error, as in `ConditionalCheckFailedException
-// {}`, is that error. A list answers one call after the other; the last answers
-// the rest.
-func NewFake(t *testing.T, answers map[string][]string) *Fake {
-	t.Helper()
-	f := &Fake{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
+// NewFake returns a [Fake]. An answer of answers is the JSON for an operation,
+// and the empty object for those that are not in it: tables without rows, and
+// queues that take everything. One that begins with the name of an error, as in
+// `ConditionalCheckFailedException {}`, is that error. A list answers one call
+// after the other; the last answers the rest. A call without a name, as those of
+// Lambda, goes by its path.
+func NewFake(answers map[string][]string) *Fake { return &Fake{answers: answers} }
+
+// Env is the environment of a function whose clients call f.
+func (f *Fake) Env(values map[string]string) *app.Env {
+	return app.NewEnv(func(name string) string { return cmp.Or(values[name], runtime[name]) }, app.WithTransport(f))
+}
+
+// RoundTrip implements [http.RoundTripper].
+func (f *Fake) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	f.ServeHTTP(w, r)
+	response := w.Result()
+	response.Request = r
+	return response, nil
+}
+
+// ServeHTTP implements [http.Handler].
+func (f *Fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
 			return // the client is gone
 		}
-		target := r.Header.Get("X-Amz-Target")
-		operation := target[strings.LastIndexByte(target, '.')+1:]
-		n := f.add(Call{operation, string(body)})
-		answer := "{}"
-		if list := answers[operation]; len(list) > 0 {
-			answer = list[min(n, len(list)-1)]
-		}
-		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
-		if name, rest, _ := strings.Cut(answer, " "); strings.HasSuffix(name, "Exception") {
-			w.Header().Set("X-Amzn-Errortype", name)
-			w.WriteHeader(http.StatusBadRequest)
-			answer = rest
-		}
-		_, _ = io.WriteString(w, answer) // a client that is gone needs no answer
-	}))
-	t.Cleanup(server.Close)
-	f.URL = server.URL
-	return f
+	}
+	target := cmp.Or(r.Header.Get("X-Amz-Target"), r.URL.Path)
+	operation := target[strings.LastIndexByte(target, '.')+1:]
+	n := f.add(Call{operation, string(body)})
+	answer := "{}"
+	if list := f.answers[operation]; len(list) > 0 {
+		answer = list[min(n, len(list)-1)]
+	}
+	w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
+	if name, rest, _ := strings.Cut(answer, " "); strings.HasSuffix(name, "Exception") {
+		w.Header().Set("X-Amzn-Errortype", name)
+		w.WriteHeader(http.StatusBadRequest)
+		answer = rest
+	}
+	_, _ = io.WriteString(w, answer) // a client that is gone needs no answer
 }
 
 // add keeps a call and returns how many of its operation there were before.

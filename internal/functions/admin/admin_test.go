@@ -1,37 +1,30 @@
 package admin
 
 import (
-	"cmp"
 	"encoding/json"
-	"io"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 )
 
-func environment(aws *apptest.AWS) map[string]string {
+func environment() map[string]string {
 	return map[string]string{
 		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
-		"TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog", "DEAD_LETTER_QUEUE_URL": aws.URL + "/1/dead-letter",
-		"STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures", "TASKS_QUEUE_ARN": "arn:aws:sqs:us-east-1:123456789012:tasks",
+		"TASKS_QUEUE_URL": apptest.URL + "/1/tasks", "BACKLOG_QUEUE_URL": apptest.URL + "/1/backlog", "DEAD_LETTER_QUEUE_URL": apptest.URL + "/1/dead-letter",
+		"STREAM_FAILURES_QUEUE_URL": apptest.URL + "/1/stream-failures", "TASKS_QUEUE_ARN": "arn:aws:sqs:us-east-1:123456789012:tasks",
 		"NOTIFY_FUNCTION": "notify", "CHAOS_ENABLED": "false", "RESERVATIONS_TABLE": "reservations",
-		"SAGA_FAILURES_QUEUE_URL": aws.URL + "/1/saga-failures", "TRIP_SAGA_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:trip",
+		"SAGA_FAILURES_QUEUE_URL": apptest.URL + "/1/saga-failures", "TRIP_SAGA_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:trip",
 	}
 }
 
 func TestSetup(t *testing.T) {
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
-	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin") // as Lambda does
-	handler := lambda.NewHandler(apptest.Check(t, Setup, "AdminFunction", environment(aws)))
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	handler := lambda.NewHandler(apptest.Check(t, aws, Setup, "AdminFunction", environment()))
 
 	index := slices.Repeat([]string{"Query"}, 4) // a shard each
 	for name, tt := range map[string]struct {
@@ -66,24 +59,23 @@ func TestSetup(t *testing.T) {
 		},
 		"no command": {`{}`, `{"ok":false,"code":"unknown_command","message":"\"command\" is missing or no text: it is one of `, nil},
 	} {
-		before := len(aws.Calls())
+		before := len(aws.Operations())
 		out, err := handler.Invoke(t.Context(), []byte(tt.event))
 		if err != nil || !strings.HasPrefix(string(out), tt.answer) || !json.Valid(out) {
 			t.Errorf("%s: answer %s, %v, want %s", name, out, err, tt.answer)
 		}
-		if got := aws.Calls()[before:]; !slices.Equal(got, tt.calls) {
+		if got := aws.Operations()[before:]; !slices.Equal(got, tt.calls) {
 			t.Errorf("%s costs %v, want %v", name, got, tt.calls)
 		}
 	}
 }
 
 func TestSetupWithFaults(t *testing.T) {
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
-	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin")
-	values := environment(aws)
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	values := environment()
 	values["CHAOS_ENABLED"] = "true"
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,12 +88,12 @@ func TestSetupWithFaults(t *testing.T) {
 		{`{"command":"chaos.clear","target":"saga.CancelHotel"}`, `{"ok":true,"cleared":[]}`, []string{"Query"}},
 		{`{"command":"chaos.clear","target":"saga.BookTrain"}`, `{"ok":false,"code":"invalid_request","message":"there is no target \"saga.BookTrain\": known are saga.BookHotel, saga.BookFlight, saga.BookCar, saga.CancelCar, saga.CancelFlight, saga.CancelHotel"}`, nil},
 	} {
-		before := len(aws.Calls())
+		before := len(aws.Operations())
 		out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(tt.event))
 		if err != nil || !strings.HasPrefix(string(out), tt.answer) {
 			t.Errorf("%s: answer %s, %v", tt.event, out, err)
 		}
-		if got := aws.Calls()[before:]; !slices.Equal(got, tt.calls) {
+		if got := aws.Operations()[before:]; !slices.Equal(got, tt.calls) {
 			t.Errorf("%s costs %v, want %v", tt.event, got, tt.calls)
 		}
 	}
@@ -109,37 +101,15 @@ func TestSetupWithFaults(t *testing.T) {
 
 // A record of a stream goes to the consumer that the template names, and what it says is written down.
 func TestStreamReplay(t *testing.T) {
+	t.Parallel()
 	const record = `{"pk":{"S":"stream"},"sk":{"S":"r1"},"data":{"B":"e30="},"size":{"N":"2"},"stored_at":{"N":"1782898200000"},"meta":{"M":{
 		"source":{"S":"aws:dynamodb"},"stream_arn":{"S":"arn:aws:dynamodb:us-east-1:1:table/tasks/stream/s"},"sequence_number":{"S":"5"},
 		"consumer":{"S":"notify"},"state":{"S":"archived"},"archived_by":{"S":"handler"}}}}`
-	answers := map[string]string{
-		"DynamoDB_20120810.Query": `{"Items":[` + record + `]}`, "DynamoDB_20120810.GetItem": `{"Item":` + record + `}`,
-		"DynamoDB_20120810.UpdateItem": `{}`, "": `{"batchItemFailures":[]}`, // Lambda's calls have no target
-	}
-	var invoked, written []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		target := r.Header.Get("X-Amz-Target")
-		if target == "" {
-			invoked = append(invoked, r.URL.Path+" "+string(body))
-		} else if strings.HasSuffix(target, "UpdateItem") {
-			written = append(written, string(body))
-		}
-		answer, ok := answers[target]
-		if !ok {
-			t.Errorf("a call of %q", target)
-		}
-		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
-		_, _ = w.Write([]byte(answer)) // a client that is gone needs no answer
-	}))
-	t.Cleanup(server.Close)
-	apptest.Hermetic(t, server.URL)
-	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "admin")
-	values := environment(&apptest.AWS{URL: server.URL})
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	const consumer = "/2015-03-31/functions/notify/invocations"
+	aws := apptest.NewFake(map[string][]string{
+		"Query": {`{"Items":[` + record + `]}`}, "GetItem": {`{"Item":` + record + `}`}, consumer: {`{"batchItemFailures":[]}`},
+	})
+	handler, err := Setup(aws.Env(environment()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,10 +118,13 @@ func TestStreamReplay(t *testing.T) {
 	if err != nil || string(out) != want {
 		t.Errorf("answer %s, %v", out, err)
 	}
-	if want := []string{`/2015-03-31/functions/notify/invocations {"Records":[{}],"replay":true}`}; !slices.Equal(invoked, want) {
-		t.Errorf("functions called: %v", invoked)
+	if want := []string{"Query", "GetItem", consumer, "UpdateItem"}; !slices.Equal(aws.Operations(), want) {
+		t.Errorf("calls %v, want %v", aws.Operations(), want)
 	}
-	if len(written) != 1 || !strings.Contains(written[0], `"replayed"`) || !strings.Contains(written[0], `"control"`) {
+	if invoked := aws.Sent(consumer); len(invoked) != 1 || invoked[0] != `{"Records":[{}],"replay":true}` {
+		t.Errorf("notify got %v", invoked)
+	}
+	if written := aws.Sent("UpdateItem"); len(written) != 1 || !strings.Contains(written[0], `"replayed"`) || !strings.Contains(written[0], `"control"`) {
 		t.Errorf("written: %v", written)
 	}
 }

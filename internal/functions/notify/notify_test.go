@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"encoding/json"
 	"flag"
 	"os"
@@ -16,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/task"
@@ -30,10 +28,10 @@ var update = flag.Bool("update", false, "write events/notify.json anew")
 const sample = "../../../events/notify.json"
 
 func TestSetup(t *testing.T) {
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
-	handler := lambda.NewHandler(apptest.Check(t, Setup, "NotifyFunction", map[string]string{
-		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	handler := lambda.NewHandler(apptest.Check(t, aws, Setup, "NotifyFunction", map[string]string{
+		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": apptest.URL + "/1/tasks", "BACKLOG_QUEUE_URL": apptest.URL + "/1/backlog",
 		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
 	}))
 	text, err := os.ReadFile(sample)
@@ -53,12 +51,12 @@ func TestSetup(t *testing.T) {
 		"poison":           {bad, `{"batchItemFailures":[]}`, []string{"PutItem"}}, // into the archive
 		"poison, replayed": {replay(t, bad), `{"batchItemFailures":[{"itemIdentifier":"` + sequence + `"}]}`, nil},
 	} {
-		before := len(aws.Calls())
+		before := len(aws.Operations())
 		out, err := handler.Invoke(t.Context(), []byte(tt.event))
 		if err != nil || string(out) != tt.answer {
 			t.Errorf("%s: answer %s, %v, want %s", name, out, err, tt.answer)
 		}
-		if got := aws.Calls()[before:]; !slices.Equal(got, tt.calls) {
+		if got := aws.Operations()[before:]; !slices.Equal(got, tt.calls) {
 			t.Errorf("%s costs %v, want %v", name, got, tt.calls)
 		}
 	}
@@ -66,13 +64,13 @@ func TestSetup(t *testing.T) {
 
 // The sample's end becomes the delivery of its callback.
 func TestSampleIsTold(t *testing.T) {
-	aws := apptest.NewFake(t, nil)
-	apptest.Hermetic(t, aws.URL)
+	t.Parallel()
+	aws := apptest.NewFake(nil)
 	values := map[string]string{
-		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": aws.URL + "/1/tasks", "BACKLOG_QUEUE_URL": aws.URL + "/1/backlog",
+		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": apptest.URL + "/1/tasks", "BACKLOG_QUEUE_URL": apptest.URL + "/1/backlog",
 		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive",
 	}
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,24 +2,19 @@ package rescue
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/md5"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/pkg/event"
 	"github.com/spillway-go/spillway/pkg/rescue"
@@ -30,16 +25,16 @@ var update = flag.Bool("update", false, "write events/rescue.json anew")
 const sample = "../../../events/rescue.json"
 
 func TestSetup(t *testing.T) {
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
-	handler := apptest.Check(t, Setup, "RescueFunction", map[string]string{
-		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures",
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	handler := apptest.Check(t, aws, Setup, "RescueFunction", map[string]string{
+		"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": apptest.URL + "/1/stream-failures",
 	})
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(`{"Records":[]}`))
 	if err != nil || string(out) != `{"batchItemFailures":[]}` {
 		t.Errorf("answer %s, %v", out, err)
 	}
-	if got := aws.Calls(); len(got) > 0 {
+	if got := aws.Operations(); len(got) > 0 {
 		t.Errorf("an empty batch costs %v", got)
 	}
 }
@@ -47,30 +42,18 @@ func TestSetup(t *testing.T) {
 // The records that notify would have got are archived; those of a kind of stream
 // that the stack does not have are not looked for.
 func TestRescue(t *testing.T) {
+	t.Parallel()
 	record := func(n, more string) string {
 		return `{"eventID":"e` + n + `","eventName":"MODIFY","dynamodb":{"SequenceNumber":"` + n + `","Keys":{"id":{"S":"t` + n + `"}},` +
 			`"NewImage":{"id":{"S":"t` + n + `"},"run":{"N":"1"},"status":{"S":"failed"}` + more + `}}}`
 	}
 	const callback = `,"callback_url":{"S":"https://example.com/done"}`
-	answers := map[string]string{
-		"GetShardIterator": `{"ShardIterator":"i"}`,
-		"GetRecords":       `{"Records":[` + record("3", callback) + "," + record("4", "") + "," + record("5", callback) + `]}`,
-	}
-	var mu sync.Mutex
-	var calls []string
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		target := r.Header.Get("X-Amz-Target")
-		operation := target[strings.LastIndexByte(target, '.')+1:]
-		mu.Lock()
-		calls = append(calls, operation)
-		mu.Unlock()
-		w.Header().Set("Content-Type", r.Header.Get("Content-Type"))
-		_, _ = w.Write([]byte(cmp.Or(answers[operation], "{}"))) // a client that is gone needs no answer
-	}))
-	t.Cleanup(server.Close)
-	apptest.Hermetic(t, server.URL)
-	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": server.URL + "/1/stream-failures"}
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	aws := apptest.NewFake(map[string][]string{
+		"GetShardIterator": {`{"ShardIterator":"i"}`},
+		"GetRecords":       {`{"Records":[` + record("3", callback) + "," + record("4", "") + "," + record("5", callback) + `]}`},
+	})
+	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": apptest.URL + "/1/stream-failures"}
+	handler, err := Setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +65,7 @@ func TestRescue(t *testing.T) {
 		ofTable:   {"GetShardIterator", "GetRecords", "PutItem", "PutItem", "BatchWriteItem"},
 		ofKinesis: {"BatchWriteItem"},
 	} {
-		calls = nil
+		before := len(aws.Operations())
 		batch := delivery()
 		batch.Records[0].Body = body
 		payload, err := json.Marshal(batch)
@@ -90,6 +73,7 @@ func TestRescue(t *testing.T) {
 			t.Fatal(err)
 		}
 		out, err := lambda.NewHandler(handler).Invoke(t.Context(), payload)
+		calls := aws.Operations()[before:]
 		if err != nil || string(out) != `{"batchItemFailures":[]}` || !slices.Equal(calls, want) {
 			t.Errorf("answer %s, %v, and costs %v, want %v", out, err, calls, want)
 		}
@@ -99,16 +83,16 @@ func TestRescue(t *testing.T) {
 // The sample's range holds the record of notify.json, which comes into the
 // archive as it is.
 func TestSampleIsRescued(t *testing.T) {
+	t.Parallel()
 	var event struct{ Records []json.RawMessage }
 	if err := json.Unmarshal(apptest.Sample(t, "notify"), &event); err != nil {
 		t.Fatal(err)
 	}
-	aws := apptest.NewFake(t, map[string][]string{
+	aws := apptest.NewFake(map[string][]string{
 		"GetShardIterator": {`{"ShardIterator":"i"}`}, "GetRecords": {`{"Records":[` + string(event.Records[0]) + `]}`},
 	})
-	apptest.Hermetic(t, aws.URL)
-	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": aws.URL + "/1/stream-failures"}
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	values := map[string]string{"CONTROL_TABLE": "control", "ARCHIVE_BUCKET": "archive", "STREAM_FAILURES_QUEUE_URL": apptest.URL + "/1/stream-failures"}
+	handler, err := Setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,8 @@
 package status
 
 import (
-	"cmp"
 	"encoding/json"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,15 +11,14 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func TestSetup(t *testing.T) {
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
-	handler := lambda.NewHandler(apptest.Check(t, Setup, "StatusFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}))
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	handler := lambda.NewHandler(apptest.Check(t, aws, Setup, "StatusFunction", map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}))
 
 	for name, want := range map[string]string{
 		"status": `"statusCode":404,"headers":{"Cache-Control":"no-store","Content-Type":"application/problem+json"}`,
@@ -32,18 +29,18 @@ func TestSetup(t *testing.T) {
 			t.Errorf("%s: answer %s, %v", name, out, err)
 		}
 	}
-	if got := strings.Join(aws.Calls(), " "); !strings.Contains(got, "GetItem") || !strings.Contains(got, "Query") {
+	if got := strings.Join(aws.Operations(), " "); !strings.Contains(got, "GetItem") || !strings.Contains(got, "Query") {
 		t.Errorf("calls %s", got)
 	}
 }
 
 // The sample's caller asks for its task as it is at the end of the story.
 func TestSample(t *testing.T) {
+	t.Parallel()
 	row := strings.Replace(apptest.Image(t, "NewImage"), `"1783503000"`, strconv.Quote(strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10)), 1)
-	aws := apptest.NewFake(t, map[string][]string{"GetItem": {`{"Item":` + row + `}`}})
-	apptest.Hermetic(t, aws.URL)
+	aws := apptest.NewFake(map[string][]string{"GetItem": {`{"Item":` + row + `}`}})
 	values := map[string]string{"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h"}
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := Setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,9 @@
 package submit
 
 import (
-	"cmp"
 	"encoding/json"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,29 +13,28 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
-func environment(url string) map[string]string {
+func environment() map[string]string {
 	return map[string]string{
-		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": url + "/123456789012/spillway-tasks",
-		"BACKLOG_QUEUE_URL": url + "/123456789012/spillway-backlog", "MAX_INPUT_BYTES": "262144",
+		"TASKS_TABLE": "tasks", "TASK_RETENTION": "168h", "TASKS_QUEUE_URL": apptest.URL + "/123456789012/spillway-tasks",
+		"BACKLOG_QUEUE_URL": apptest.URL + "/123456789012/spillway-backlog", "MAX_INPUT_BYTES": "262144",
 	}
 }
 
 func TestSetup(t *testing.T) {
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
-	values := environment(aws.URL)
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	values := environment()
 	values["ENDPOINT_URL"] = "http://127.0.0.1:4566"
-	handler := apptest.Check(t, Setup, "SubmitFunction", values, "ENDPOINT_URL")
+	handler := apptest.Check(t, aws, Setup, "SubmitFunction", values, "ENDPOINT_URL")
 	out, err := lambda.NewHandler(handler).Invoke(t.Context(), apptest.Sample(t, "submit"))
 	if err != nil || !strings.Contains(string(out), `"statusCode":202`) || !strings.Contains(string(out), `"Location":"http://127.0.0.1:4566/restapis/`) {
 		t.Errorf("answer %s, %v", out, err)
 	}
-	if got := aws.Calls(); !slices.Equal(got, []string{"PutItem", "PutItem", "SendMessage"}) {
+	if got := aws.Operations(); !slices.Equal(got, []string{"PutItem", "PutItem", "SendMessage"}) {
 		t.Errorf("calls %v", got)
 	}
 }
@@ -45,10 +42,10 @@ func TestSetup(t *testing.T) {
 // The sample is accepted on AWS, and becomes the row and the message of the
 // other samples.
 func TestSample(t *testing.T) {
-	aws := apptest.NewFake(t, nil)
-	apptest.Hermetic(t, aws.URL)
-	values := environment(aws.URL)
-	handler, err := Setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	t.Parallel()
+	aws := apptest.NewFake(nil)
+	values := environment()
+	handler, err := Setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,20 +1,18 @@
 package tripstep
 
 import (
-	"cmp"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/lambda"
 
-	"github.com/spillway-go/spillway/internal/app"
 	"github.com/spillway-go/spillway/internal/app/apptest"
 )
 
 // Every step answers its sample, at the calls that it should cost.
 func TestSetup(t *testing.T) {
+	t.Parallel()
 	booked := func(item string) string {
 		return `{"confirmation":"01KWEG8Y106S6Y1T5Q9W3V7R2K-1-` + item + `","item":"` + item + `","quantity":1}`
 	}
@@ -42,26 +40,25 @@ func TestSetup(t *testing.T) {
 // costs where the tables are empty; with faults enabled it looks for one first.
 func testStep(t *testing.T, setup apptest.Setup, function, sample, answer string, calls []string) {
 	t.Helper()
-	aws := apptest.NewAWS(t)
-	apptest.Hermetic(t, aws.URL)
+	aws := apptest.NewFake(nil)
 	values := map[string]string{"RESERVATIONS_TABLE": "reservations", "CONTROL_TABLE": "control", "CHAOS_ENABLED": "false"}
-	handler := apptest.Check(t, setup, function, values)
+	handler := apptest.Check(t, aws, setup, function, values)
 	event := apptest.Sample(t, sample)
 	invoke := func(handler any, calls []string) {
 		t.Helper()
-		before := len(aws.Calls())
+		before := len(aws.Operations())
 		out, err := lambda.NewHandler(handler).Invoke(t.Context(), event)
 		if err != nil || string(out) != answer {
 			t.Errorf("answer %s, %v, want %s", out, err, answer)
 		}
-		if got := aws.Calls()[before:]; !slices.Equal(got, calls) {
+		if got := aws.Operations()[before:]; !slices.Equal(got, calls) {
 			t.Errorf("the sample costs %v, want %v", got, calls)
 		}
 	}
 	invoke(handler, calls)
 
 	values["CHAOS_ENABLED"] = "true"
-	handler, err := setup(app.NewEnv(func(name string) string { return cmp.Or(values[name], os.Getenv(name)) }))
+	handler, err := setup(aws.Env(values))
 	if err != nil {
 		t.Fatal(err)
 	}
