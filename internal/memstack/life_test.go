@@ -21,7 +21,8 @@ const tenant = "AIDAEXAMPLETENANT"
 // receiver is a webhook receiver: it answers with a status, and keeps what it
 // was sent.
 type receiver struct {
-	status func(n int, path string) int // n counts from 1
+	status func(n int, path string) int    // n counts from 1
+	takes  func(path string) time.Duration // until it answers
 
 	mu   sync.Mutex
 	got  []received
@@ -35,6 +36,15 @@ type received struct {
 }
 
 func (r *receiver) answer(req *http.Request, body []byte) (*http.Response, error) {
+	if r.takes != nil {
+		timer := time.NewTimer(r.takes(req.URL.Path))
+		defer timer.Stop()
+		select {
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		case <-timer.C:
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.got = append(r.got, received{req.URL.Path, req.Header.Get(webhook.HeaderID), body, time.Now()})
