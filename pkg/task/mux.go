@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // ErrUnknownType is wrapped by the error for a type that has no handler.
@@ -46,14 +47,17 @@ func LegalType(name string) bool {
 // handler is a typed function with its types erased.
 type handler struct {
 	check       func(json.RawMessage) error
-	run         func(context.Context, json.RawMessage) (json.RawMessage, error)
+	run         Handler
 	concurrency int
 }
 
 // Mux maps task types to their handlers. Register everything before the first
 // use; after that it is safe for concurrent use.
 type Mux struct {
-	handlers map[string]handler
+	handlers   map[string]handler
+	middleware []Middleware
+	first      sync.Once
+	runs       map[string]Handler // what Run calls, made at the first one
 }
 
 // NewMux returns an empty [Mux].
@@ -107,6 +111,9 @@ func Handle[In, Out any](m *Mux, name string, fn func(context.Context, In) (Out,
 		opt(&h)
 	}
 	m.handlers[name] = h
+	if m.runs != nil {
+		m.runs[name] = m.inside(h.run)
+	}
 }
 
 // Types returns the registered types, sorted.
@@ -133,7 +140,8 @@ func (m *Mux) Check(name string, input json.RawMessage) error {
 	return h.check(input)
 }
 
-// Run calls the handler for type name. A panic becomes a [*PanicError] only in
+// Run calls the handler for type name, inside of the middleware that [Mux.Use]
+// added. A panic becomes a [*PanicError] only in
 // the worker, which has the log; here it passes through.
 func (m *Mux) Run(ctx context.Context, name string, input json.RawMessage) (json.RawMessage, error) {
 	h, err := m.lookup(name)
@@ -141,7 +149,11 @@ func (m *Mux) Run(ctx context.Context, name string, input json.RawMessage) (json
 		// Retryable: while a deployment rolls, a newer function may know it.
 		return nil, Code(CodeUnknownType, err)
 	}
-	return h.run(ctx, input)
+	m.first.Do(m.wrap)
+	if len(m.middleware) == 0 {
+		return h.run(ctx, input)
+	}
+	return m.runs[name](named(ctx, name), input)
 }
 
 func (m *Mux) lookup(name string) (handler, error) {
