@@ -23,7 +23,7 @@ func TestChaos(t *testing.T) {
 		f.ok(`{"command":"chaos.set","target":"saga.CancelHotel","fault":"latency","rate":0.25,"latency":"1m30s","for":"1h"}`)
 
 		injector := chaos.New(f.control, controlTable, nil)
-		handler := injector.Wrap("saga.BookFlight", func(_ context.Context, _ json.RawMessage) (json.RawMessage, error) { return nil, nil })
+		handler := injector.At("saga.BookFlight")(func(_ context.Context, _ json.RawMessage) (json.RawMessage, error) { return nil, nil })
 		for n := range 3 {
 			if panics := panicked(func() { _, _ = handler(f.Context(), nil) }); panics != (n < 2) {
 				f.Errorf("call %d: panic %t", n, panics)

@@ -2,7 +2,7 @@
 // them can be seen to hold: retries, time-outs, compensations.
 //
 // An operator sets a fault for a target in a table ([Store]); a function wraps
-// its handler for that target ([Injector.Wrap]) and asks the table at each call.
+// its handler for that target ([Injector.At]) and asks the table at each call.
 // The failure is a real one: the process panics, or Lambda ends it for taking
 // too long.
 //
@@ -10,7 +10,8 @@
 //	faults.Set(ctx, chaos.Setting{Target: chaos.Step("BookFlight"), Fault: chaos.Panic, Times: 1})
 //
 //	injector := chaos.New(client, "control", nil)
-//	lambda.Start(injector.Wrap(chaos.Step("BookFlight"), handler))
+//	lambda.Start(injector.At(chaos.Step("BookFlight"))(step)) // a step of a saga
+//	mux.Use(injector.At("handler"))                            // every handler of a mux
 //
 // # What is promised
 //
@@ -21,7 +22,7 @@
 //
 // # What it costs
 //
-// A nil *Injector is a switched off one: Wrap returns the handler itself. One
+// A nil *Injector is a switched off one: At adds nothing to a handler. One
 // that is switched on makes a GetItem at a call, and none for the second after
 // it has found no fault. A store that does not answer is no fault: the handler
 // runs, and the log says so once.

@@ -30,7 +30,7 @@ func Example() {
 		return json.RawMessage(`{"confirmation":"F-17"}`), nil
 	}
 	injector := chaos.New(table, "control", &chaos.Options{Logger: slog.New(slog.DiscardHandler)})
-	handler := injector.Wrap(chaos.Step("BookFlight"), book)
+	handler := injector.At(chaos.Step("BookFlight"))(book)
 	for range 3 {
 		out, err := handler(ctx, nil)
 		fmt.Println(string(out), err)
@@ -75,7 +75,7 @@ func ExampleStore_ClearExecution() {
 		Logger:    slog.New(slog.DiscardHandler),
 		Execution: func(payload json.RawMessage) string { return strings.Trim(string(payload), `"`) },
 	})
-	handler := injector.Wrap(chaos.Step("BookCar"), func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, nil })
+	handler := injector.At(chaos.Step("BookCar"))(func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, nil })
 	for _, execution := range []string{`"01B-1"`, `"01A-1"`} {
 		_, err := handler(ctx, json.RawMessage(execution))
 		fmt.Println(execution, err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spillway-go/spillway/pkg/chaos"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 // byText takes a call's whole payload, a JSON string, for its execution.
@@ -17,7 +18,7 @@ func byText(payload json.RawMessage) (execution string) {
 }
 
 // fails calls a handler for an execution and reports whether that failed.
-func (r *rig) failsFor(h chaos.Handler, execution string) bool {
+func (r *rig) failsFor(h task.Handler, execution string) bool {
 	r.Helper()
 	payload, err := json.Marshal(execution)
 	if err != nil {

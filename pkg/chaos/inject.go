@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda/messages"
 
 	"github.com/spillway-go/spillway/pkg/internal/sleep"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 // throttled is what Lambda's throttling is called in a state machine
@@ -14,7 +15,7 @@ import (
 const throttled = "Lambda.TooManyRequestsException"
 
 // inject fails as a fault says.
-func (i *Injector) inject(ctx context.Context, a *Active, payload json.RawMessage, next Handler) (json.RawMessage, error) {
+func (i *Injector) inject(ctx context.Context, a *Active, payload json.RawMessage, next task.Handler) (json.RawMessage, error) {
 	failure := &InjectedError{Target: a.Target, Fault: a.Fault}
 	// aws-lambda-go takes an error's type from such a value only if nothing is
 	// wrapped around it.

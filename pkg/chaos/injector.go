@@ -16,14 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 // memory is how long an injector remembers that there is no fault. [Store.Set]
 // waits for as long.
 const memory = time.Second
-
-// Handler is a handler of Lambda's that reads and writes JSON by itself.
-type Handler = func(ctx context.Context, payload json.RawMessage) (json.RawMessage, error)
 
 // Injector makes handlers fail as was set. A nil *Injector is switched off. It
 // is safe for concurrent use.
@@ -45,10 +44,16 @@ func New(client API, table string, opts *Options) *Injector {
 	return &Injector{api: client, table: table, opts: o, rand: rand.New(o.Rand), quiets: map[Target]time.Time{}}
 }
 
-// Wrap returns a handler that fails as was set for its target, and else is
-// next. It belongs around everything else, since others may turn a panic or an
-// error of Lambda's own name into something else.
-func (i *Injector) Wrap(target Target, next Handler) Handler {
+// At returns middleware for a [task.Mux] or a step of a saga: a handler inside
+// of it fails as was set for the target, and is called otherwise. It belongs
+// outermost, since other middleware may turn a panic, or an error of Lambda's
+// own name, into something else. At a nil Injector it returns the handler
+// itself.
+func (i *Injector) At(target Target) task.Middleware {
+	return func(next task.Handler) task.Handler { return i.wrap(target, next) }
+}
+
+func (i *Injector) wrap(target Target, next task.Handler) task.Handler {
 	if i == nil {
 		return next
 	}

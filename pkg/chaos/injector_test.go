@@ -20,7 +20,7 @@ func TestSwitchedOff(t *testing.T) {
 	t.Parallel()
 	var off *chaos.Injector
 	next := func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, nil }
-	if got := off.Wrap(book, next); reflect.ValueOf(got).Pointer() != reflect.ValueOf(next).Pointer() {
+	if got := off.At(book)(next); reflect.ValueOf(got).Pointer() != reflect.ValueOf(next).Pointer() {
 		t.Error("a nil injector wraps the handler")
 	}
 }
@@ -54,7 +54,7 @@ func TestCost(t *testing.T) {
 func TestTargets(t *testing.T) {
 	bubble(t, func(r *rig) {
 		injector := chaos.New(r.db, table, &r.opts)
-		flight, car := injector.Wrap(book, r.handler), injector.Wrap(chaos.Step("BookCar"), r.handler)
+		flight, car := injector.At(book)(r.handler), injector.At(chaos.Step("BookCar"))(r.handler)
 		r.hits(car, 1)
 		r.set(chaos.Setting{Target: book, Fault: chaos.PlainError, Rate: 1})
 		if n, m := r.hits(flight, 3), r.hits(car, 3); n != 3 || m != 0 {
@@ -96,7 +96,7 @@ func TestExactlySoManyTimes(t *testing.T) {
 func TestRepeatedUpdate(t *testing.T) {
 	bubble(t, func(r *rig) {
 		r.set(chaos.Setting{Target: book, Fault: chaos.PlainError, Times: 3})
-		h := chaos.New(repeating{r.db}, table, &r.opts).Wrap(book, r.handler)
+		h := chaos.New(repeating{r.db}, table, &r.opts).At(book)(r.handler)
 		if n := r.hits(h, 10); n != 3 {
 			r.Errorf("%d hits, want 3", n)
 		}
@@ -231,7 +231,7 @@ func TestFailsOpen(t *testing.T) {
 
 func TestSlowTable(t *testing.T) {
 	bubble(t, func(r *rig) {
-		h := chaos.New(slow{r.db}, table, &r.opts).Wrap(book, r.handler)
+		h := chaos.New(slow{r.db}, table, &r.opts).At(book)(r.handler)
 		began := time.Now()
 		r.hits(h, 10)
 		if took := time.Since(began); took != 2*time.Second || r.ran.Load() != 10 || r.logged("faults not known") != 1 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
 	"github.com/spillway-go/spillway/pkg/chaos"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 const table = "control"
@@ -60,8 +61,8 @@ func (r *rig) handler(context.Context, json.RawMessage) (json.RawMessage, error)
 }
 
 // environment is a process of the function, just started.
-func (r *rig) environment() chaos.Handler {
-	return chaos.New(r.db, table, &r.opts).Wrap(book, r.handler)
+func (r *rig) environment() task.Handler {
+	return chaos.New(r.db, table, &r.opts).At(book)(r.handler)
 }
 
 func (r *rig) set(s chaos.Setting) *chaos.Active {
@@ -74,7 +75,7 @@ func (r *rig) set(s chaos.Setting) *chaos.Active {
 }
 
 // hits calls a handler n times, and returns how often that failed.
-func (r *rig) hits(h chaos.Handler, n int) (failed int) {
+func (r *rig) hits(h task.Handler, n int) (failed int) {
 	r.Helper()
 	for range n {
 		out, err := h(r.Context(), json.RawMessage(`{}`))

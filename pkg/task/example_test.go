@@ -45,6 +45,34 @@ func ExampleHandle() {
 	// invalid_input json: unknown field "title" false
 }
 
+// Middleware stands around the handlers of all types.
+func ExampleMux_Use() {
+	mux := task.NewMux()
+	task.Handle(mux, "greeting.send", func(_ context.Context, name string) (string, error) {
+		if name == "" {
+			return "", errors.New("no name")
+		}
+		return "Hello, " + name, nil
+	})
+	mux.Use(func(next task.Handler) task.Handler {
+		return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) {
+			result, err := next(ctx, input)
+			fmt.Println(task.Current(ctx).Type, "failed:", err != nil)
+			return result, err
+		}
+	})
+
+	for _, input := range []string{`"Ada"`, `""`} {
+		result, err := mux.Run(context.Background(), "greeting.send", json.RawMessage(input))
+		fmt.Println(string(result), err)
+	}
+	// Output:
+	// greeting.send failed: false
+	// "Hello, Ada" <nil>
+	// greeting.send failed: true
+	//  no name
+}
+
 // A long handler leaves a checkpoint after every page, and the next attempt
 // goes on from there.
 func ExampleRestore() {

@@ -25,7 +25,7 @@ func setup(env *app.Env, step string, handler func(*saga.Ledger, *trip.Desk) sag
 		faults = chaos.New(tables, control, &chaos.Options{BusinessCode: trip.CodeSoldOut, Execution: saga.KeyOfCall})
 	}
 	h := handler(saga.NewLedger(tables, reservations, nil), trip.NewDesk(trip.NewStock(tables, reservations)))
-	return faults.Wrap(chaos.Step(step), h), nil
+	return faults.At(chaos.Step(step))(h), nil
 }
 
 // BookHotel books a room of a hotel.
