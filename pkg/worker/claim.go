@@ -35,7 +35,7 @@ func (s *shift) claim(ctx context.Context) {
 		s.rejectAbsent(ctx, absent)
 	}
 	for _, j := range s.wanted {
-		j.back(0)
+		j.back(0, WhyHeld)
 	}
 }
 
@@ -71,7 +71,7 @@ func (j *job) holdBack(row *tasktable.Row) {
 		j.ack()
 		return
 	}
-	j.backAt(row.ClaimableAt)
+	j.backAt(row.ClaimableAt, WhyHeld)
 }
 
 // replays reports whether the message was sent for a newer run of a task that
@@ -101,8 +101,8 @@ func (s *shift) replayed(ctx context.Context, j *job, row *tasktable.Row) (again
 func (s *shift) unanswered(ctx context.Context, j *job, err error) {
 	s.log.ErrorContext(ctx, "task table did not answer", slog.String("task_id", j.msg.TaskID), slog.Any("error", err))
 	if j.row != nil { // claimed: nobody can begin before the lease ends
-		j.backAt(s.leaseEnd.UnixMilli())
+		j.backAt(s.leaseEnd.UnixMilli(), WhyUnavailable)
 		return
 	}
-	j.back(outageWait)
+	j.back(outageWait, WhyUnavailable)
 }

@@ -28,7 +28,7 @@ func (s *shift) handBack(ctx context.Context, jobs []*job) {
 			worn = append(worn, j)
 		}
 	}
-	unread := slices.DeleteFunc(s.moveTo(ctx, s.source, worn), func(j *job) bool { return j.msg.TaskID != "" })
+	unread := slices.DeleteFunc(s.moveTo(ctx, s.in, worn, WhyWorn), func(j *job) bool { return j.msg.TaskID != "" })
 	s.reject(ctx, unread, codeHops, "the message was handed back too often")
 	s.hide(ctx, jobs)
 }
@@ -41,6 +41,7 @@ func (s *shift) hide(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		if j.fate == returning {
 			j.fate = returned
+			s.tellWaited(ctx, j)
 			changes = append(changes, workqueue.Visibility{Receipt: j.rec.ReceiptHandle, After: time.Until(j.at)})
 			changed = append(changed, j)
 		}
@@ -76,13 +77,13 @@ func (s *shift) reroute(j *job, t route.Task) bool {
 }
 
 // move is moveTo for messages that were rerouted.
-func (s *shift) move(ctx context.Context, jobs []*job) (stuck []*job) {
+func (s *shift) move(ctx context.Context, jobs []*job, why Reason) (stuck []*job) {
 	byQueue := map[route.Role][]*job{}
 	for _, j := range jobs {
 		byQueue[j.to] = append(byQueue[j.to], j)
 	}
 	for _, to := range slices.Sorted(maps.Keys(byQueue)) {
-		stuck = append(stuck, s.moveTo(ctx, s.w.queues[to], byQueue[to])...)
+		stuck = append(stuck, s.moveTo(ctx, to, byQueue[to], why)...)
 	}
 	return stuck
 }
@@ -91,7 +92,7 @@ func (s *shift) move(ctx context.Context, jobs []*job) (stuck []*job) {
 // originals would come back, and acknowledges those whose copies have arrived.
 // It returns those that cannot be copied: they have used up their hops, or
 // have no room to count them. One that could not be sent comes back.
-func (s *shift) moveTo(ctx context.Context, queue Queue, jobs []*job) (stuck []*job) {
+func (s *shift) moveTo(ctx context.Context, to route.Role, jobs []*job, why Reason) (stuck []*job) {
 	var copies []workqueue.Outgoing
 	var moving []*job
 	for _, j := range jobs {
@@ -108,17 +109,31 @@ func (s *shift) moveTo(ctx context.Context, queue Queue, jobs []*job) (stuck []*
 	if len(copies) == 0 {
 		return stuck
 	}
-	for i, err := range queue.SendBatch(ctx, copies) {
+	for i, err := range s.w.queues[to].SendBatch(ctx, copies) {
 		j := moving[i]
 		switch {
 		case err == nil:
-			j.ack()
+			s.moved(ctx, j, to, why)
 		case j.fate != returning || time.Until(j.at) < outageWait:
-			j.back(outageWait)
+			j.back(outageWait, WhyUnavailable)
 		}
 		if err != nil {
 			s.log.ErrorContext(ctx, "message not moved", slog.String("message_id", j.rec.MessageID), slog.Any("error", err))
 		}
 	}
 	return stuck
+}
+
+// moved acknowledges a message whose copy has arrived in a queue.
+func (s *shift) moved(ctx context.Context, j *job, to route.Role, why Reason) {
+	var until time.Time
+	switch {
+	case j.anew:
+		why = WhyYielded
+	case j.fate == returning:
+		until = j.at
+		s.tellWaited(ctx, j)
+	}
+	s.tellMoved(ctx, j, string(to), why, "", until)
+	j.ack()
 }

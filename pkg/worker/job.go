@@ -26,6 +26,7 @@ type job struct {
 	row  *tasktable.Row // once claimed
 	fate fate
 	at   time.Time // when it comes back
+	why  Reason    // it comes back
 	anew bool      // it comes back as a new message, with all its hops
 
 	to route.Role // the queue that it should wait in, once reroute has said so
@@ -34,6 +35,7 @@ type job struct {
 
 	// The ledger's; ledger.mu must be held.
 	begun      bool // the handler has run, or is running
+	beganAt    time.Time
 	cancelSeen bool // a checkpoint told the handler that a cancel was requested
 	advanced   bool // its latest checkpoint is another one than the handler began with
 	over       bool // there is a verdict
@@ -42,11 +44,13 @@ type job struct {
 func (j *job) ack() { j.fate = acknowledged }
 
 // back lets the message come back after a while.
-func (j *job) back(after time.Duration) { j.fate, j.at = returning, time.Now().Add(after) }
+func (j *job) back(after time.Duration, why Reason) {
+	j.fate, j.at, j.why = returning, time.Now().Add(after), why
+}
 
 // again lets the message come back at once, sent anew.
 func (j *job) again() {
-	j.back(0)
+	j.back(0, WhyYielded)
 	j.anew = true
 }
 
@@ -59,7 +63,7 @@ func (j *job) copy() (workqueue.Outgoing, error) {
 }
 
 // backAt lets the message come back at an instant in milliseconds.
-func (j *job) backAt(ms int64) { j.fate, j.at = returning, time.UnixMilli(ms) }
+func (j *job) backAt(ms int64, why Reason) { j.fate, j.at, j.why = returning, time.UnixMilli(ms), why }
 
 // run is the run that this message, or the row once it is known, stands for;
 // 0 if the message could not be read.

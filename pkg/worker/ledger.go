@@ -28,17 +28,28 @@ type ledger struct {
 // add takes the first verdict on a job and drops later ones, which come from
 // handlers that had been given up.
 func (l *ledger) add(ctx context.Context, v verdict) {
+	if l.take(ctx, &v) && v.begun {
+		l.shift.tellAttemptEnded(ctx, &v)
+	}
+}
+
+// take is add without a word to the observer, which may take its time. It
+// reports false for a verdict that is dropped.
+func (l *ledger) take(ctx context.Context, v *verdict) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	j := v.job
 	if j.over {
-		return
+		return false
+	}
+	if j.begun {
+		v.took = time.Since(j.beganAt)
 	}
 	j.over, v.begun, v.canceled, v.advanced = true, j.begun, j.cancelSeen, j.advanced
 	if v.step == byOutcome && !v.begun {
 		v.step = release // whatever went wrong, it was not the task's handler
 	}
-	l.pending = append(l.pending, v)
+	l.pending = append(l.pending, *v)
 	within := l.shift.w.opts.SettleWithin
 	if errors.Is(v.err, task.ErrDeferred) {
 		within = 0 // whoever completes the task may do so any moment, and then its attempt would not be counted
@@ -53,6 +64,7 @@ func (l *ledger) add(ctx context.Context, v verdict) {
 	case within == 0 && l.timer.Stop():
 		l.timer.Reset(0)
 	}
+	return true
 }
 
 // begin notes that a job's handler is about to run. It reports false if the
@@ -63,7 +75,7 @@ func (l *ledger) begin(j *job) bool {
 	if j.over {
 		return false
 	}
-	j.begun = true
+	j.begun, j.beganAt = true, time.Now()
 	l.started++
 	return true
 }

@@ -48,6 +48,9 @@ type Options struct {
 	// time left. Defaults to a tenth of it, at least 500 ms and at most 5 s.
 	Margin time.Duration
 
+	// Observer is told what the worker does. Defaults to none.
+	Observer Observer
+
 	// Logger defaults to [slog.Default].
 	Logger *slog.Logger
 }

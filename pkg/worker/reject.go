@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spillway-go/spillway/pkg/task"
@@ -28,10 +29,11 @@ func (s *shift) reject(ctx context.Context, jobs []*job, code, reason string) {
 		id := slog.String("message_id", jobs[i].rec.MessageID)
 		if err != nil {
 			s.log.ErrorContext(ctx, "message not rejected", id, slog.Any("error", err))
-			jobs[i].back(outageWait)
+			jobs[i].back(outageWait, WhyUnavailable)
 			continue
 		}
 		s.log.WarnContext(ctx, "message rejected", id, slog.String("code", code), slog.String("reason", records[i].Message))
+		s.tellMoved(ctx, jobs[i], DeadLetters, WhyRejected, code, time.Time{})
 		s.rejected++
 		jobs[i].ack()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"time"
 
 	"github.com/spillway-go/spillway/internal/route"
 	"github.com/spillway-go/spillway/pkg/batch"
@@ -27,7 +28,8 @@ func (s *shift) settle(ctx context.Context, verdicts []verdict) {
 		s.logVerdict(ctx, v)
 		switch v.step {
 		case drop:
-			v.job.back(outageWait) // then its new owner's lease says when
+			s.tellOutcome(ctx, v, OutcomeLeaseLost)
+			v.job.back(outageWait, WhyLeaseLost) // then its new owner's lease says when
 		case bury:
 			dead = append(dead, v)
 		default:
@@ -37,7 +39,7 @@ func (s *shift) settle(ctx context.Context, verdicts []verdict) {
 	s.bury(ctx, dead)
 	aside := s.write(ctx, append(settling, dead...))
 	// Without room for another hop it waits where it is.
-	_ = s.move(ctx, aside)
+	_ = s.move(ctx, aside, WhyFailedOften)
 	jobs := make([]*job, len(verdicts))
 	for i := range verdicts {
 		jobs[i] = verdicts[i].job
@@ -65,7 +67,9 @@ func (s *shift) bury(ctx context.Context, verdicts []*verdict) {
 			if !v.begun && v.attempts() < s.w.opts.MaxAttempts {
 				v.step = release
 			}
+			continue
 		}
+		s.tellMoved(ctx, jobs[i], DeadLetters, WhyBuried, records[i].Code, time.Time{})
 	}
 }
 
@@ -101,28 +105,42 @@ var errTooLarge = task.Permanent(task.Code("result_too_large", errors.New("the r
 // attempt.
 func (s *shift) settled(ctx context.Context, v *verdict, st tasktable.Settlement, r tasktable.Settled) (aside bool) {
 	j := v.job
-	id := slog.String("task_id", j.row.ID)
-	switch {
-	case r.Err != nil:
+	if r.Err != nil {
 		s.unanswered(ctx, j, r.Err)
+		return false
+	}
+	s.tellSettled(ctx, v, r)
+	switch {
 	case r.Lost:
-		s.log.WarnContext(ctx, "lease lost: a newer worker owns the task", id)
 		if r.Now == nil || r.Now.Status.Finished() {
 			j.ack()
 		} else {
 			j.holdBack(r.Now)
 		}
 	case r.Status != task.Queued:
-		s.log.DebugContext(ctx, "task settled", id, slog.String("status", string(r.Status)))
 		j.ack()
 	case v.step == yield:
-		s.log.DebugContext(ctx, "task goes on in another invocation", id)
 		j.again()
 	default:
-		j.back(max(st.Wait(), v.wait))
+		j.back(max(st.Wait(), v.wait), v.reason())
 		return s.reroute(j, route.Task{Failures: v.attempts()})
 	}
 	return false
+}
+
+// reason is why the message of a task waits that is queued again.
+func (v *verdict) reason() Reason {
+	_, asked := task.RetryDelay(v.err)
+	switch {
+	case v.wait > 0:
+		return WhyUnavailable
+	case v.step == release:
+		return WhyReleased
+	case asked:
+		return WhyRetryAfter
+	default:
+		return WhyRetry
+	}
 }
 
 // logVerdict logs what went wrong, once for each attempt. It never logs an

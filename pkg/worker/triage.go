@@ -28,7 +28,7 @@ func (s *shift) triage(ctx context.Context) {
 	s.reject(ctx, foreign, workqueue.CodeForeign, "the message is not a task of this pipeline")
 	s.expire(ctx, overdue)
 	// What cannot be passed on any more is worked on here.
-	s.wanted = append(s.wanted, s.move(ctx, moving)...)
+	s.wanted = append(s.wanted, s.move(ctx, moving, WhyAged)...)
 }
 
 // read decodes the messages. It hands those of a newer version back, and
@@ -42,7 +42,7 @@ func (s *shift) read(ctx context.Context) (foreign []*job) {
 			foreign = append(foreign, j)
 		} else if err != nil {
 			s.log.WarnContext(ctx, "message handed back", slog.String("message_id", j.rec.MessageID), slog.Any("error", err))
-			j.back(newerVersionWait)
+			j.back(newerVersionWait, WhyNewerVersion)
 		}
 	}
 	return foreign
@@ -85,6 +85,7 @@ func (s *shift) expire(ctx context.Context, jobs []*job) {
 			// Running it is too late. As a dead letter it keeps its history.
 			late = append(late, j)
 		case c.Outcome == tasktable.Finished:
+			s.tellExpired(ctx, j, c.Row)
 			j.ack()
 		case c.Outcome == tasktable.Held && c.Row.ClaimableAt < s.start.UnixMilli():
 			s.wanted = append(s.wanted, j) // its own deadline is later than the message's

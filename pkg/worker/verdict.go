@@ -25,6 +25,7 @@ type verdict struct {
 	begun    bool // the handler was called: this is an attempt
 	canceled bool // the handler has seen that a cancel was requested
 	advanced bool // the handler has left a newer checkpoint than it began with
+	took     time.Duration
 
 	// Filled in by explain, of a failure for good: how it is written to the
 	// table, and the record of it that the row and the dead letter carry.

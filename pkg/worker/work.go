@@ -119,6 +119,7 @@ func (s *shift) attempt(ctx, handlerCtx context.Context, j *job) error {
 	if !s.ledger.begin(j) {
 		return nil
 	}
+	s.tellAttempt(ctx, j)
 	handlerCtx, cancel := context.WithDeadline(handlerCtx, time.UnixMilli(r.Deadline))
 	defer cancel()
 	result, err := s.w.mux.Run(task.NewContext(handlerCtx, &task.Execution{

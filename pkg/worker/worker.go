@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"time"
 
 	"github.com/spillway-go/spillway/internal/route"
@@ -76,6 +75,7 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	s := w.newShift(ctx, messages)
 	ctx, cancel := s.limit(ctx)
 	defer cancel()
+	s.tellBegun(ctx)
 	s.triage(ctx)
 	s.claim(ctx)
 	s.handBack(ctx, s.unclaimed()) // these should not wait for the handlers
@@ -88,7 +88,6 @@ func (w *Worker) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		back++
 		return true
 	})
-	w.opts.Logger.InfoContext(ctx, "batch done", slog.Int("records", len(messages)),
-		slog.Int("begun", s.ledger.begun()), slog.Int("back", back), slog.Int("rejected", s.rejected))
+	s.tellDone(ctx, back)
 	return response, err
 }
