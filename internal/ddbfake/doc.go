@@ -14,7 +14,7 @@
 // On AWS an index lags behind its table, and so does a read that is not
 // strongly consistent; transactions conflict; single keys of a batch are left
 // over; calls are throttled. [Options] sets how much of it happens, and a seed.
-// The zero value does none of it.
+// The zero value does none of it, and [AsOnAWS] all of it.
 //
 // # Time
 //

@@ -198,7 +198,10 @@ func TestPages(t *testing.T) {
 		"a key of a type":     {func(in *dynamodb.QueryInput) { in.ExpressionAttributeValues[":p"] = n("1") }, "type does not match schema"},
 		"an empty key":        {func(in *dynamodb.QueryInput) { in.ExpressionAttributeValues[":p"] = s("") }, "empty string value"},
 		"a range key's type":  {func(in *dynamodb.QueryInput) { in.KeyConditionExpression = aws.String("pk = :p AND sk > :p") }, "type does not match schema"},
-		"two of a key":        {func(in *dynamodb.QueryInput) { in.KeyConditionExpression = aws.String("pk = :p AND pk = :p") }, "two conditions on one key"},
+		"a prefix's type": {func(in *dynamodb.QueryInput) {
+			in.KeyConditionExpression, in.ExpressionAttributeValues[":v"] = aws.String("pk = :p AND begins_with(sk, :v)"), n("1")
+		}, "operator or function: begins_with, operand type: N"},
+		"two of a key": {func(in *dynamodb.QueryInput) { in.KeyConditionExpression = aws.String("pk = :p AND pk = :p") }, "two conditions on one key"},
 		"parts of all": {func(in *dynamodb.QueryInput) {
 			in.Select, in.ProjectionExpression = types.SelectAllAttributes, aws.String("x")
 		}, "ProjectionExpression"},

@@ -144,6 +144,9 @@ func TestExpressionLimits(t *testing.T) {
 		"a reserved word":            {"n = :v AND attribute_not_exists(until)", nil, item{":v": n("9")}, "reserved keyword: until"},
 		"a reserved word in a map":   {"attribute_not_exists(s.zone)", nil, nil, "reserved keyword: zone"},
 		"bounds in the wrong order":  {"n BETWEEN :v AND :w", nil, item{":v": n("9"), ":w": n("8")}, "upper bound"},
+		"a number as a prefix":       {"begins_with(s, :v)", nil, item{":v": n("9")}, "operator or function: begins_with, operand type: N"},
+		"an order of truth":          {"s < :v", nil, item{":v": &types.AttributeValueMemberBOOL{}}, "operator or function: <, operand type: BOOL"},
+		"a range of lists":           {"s BETWEEN :v AND :v", nil, item{":v": nested(1)}, "operator or function: BETWEEN, operand type: L"},
 		"a value that has no number": {"n = :v", nil, item{":v": n("nine")}, "numeric value"},
 	} {
 		in := update("SET q = if_not_exists(q, n)", tt.condition, tt.names, tt.values)

@@ -79,6 +79,7 @@ func (p *Parser) keyTerm() keyTerm {
 		p.expect(",")
 		prefix := p.operand()
 		p.expect(")")
+		checkOperand("begins_with", prefix, "S", "B")
 		return keyTerm{left[0], "begins_with", []operand{prefix}, func(it Item) bool { return begins(left.in(it), prefix(it)) }}
 	}
 	left := p.path()
@@ -91,6 +92,7 @@ func (p *Parser) keyTerm() keyTerm {
 		Fail("Unsupported operator on KeyConditionExpression: operator: <>")
 	}
 	right := p.operand()
+	checkOrdered(op, right)
 	return keyTerm{left[0], op, []operand{right}, func(it Item) bool { return holds(op, left.in(it), right(it)) }}
 }
 
@@ -135,9 +137,9 @@ func (p *Parser) term() Condition {
 		p.expect(")")
 		return func(it Item) bool { return at.in(it) == nil }
 	case p.accept("begins_with", "("):
-		return p.binary(begins)
+		return p.binary("begins_with", begins)
 	case p.accept("contains", "("):
-		return p.binary(contains)
+		return p.binary("contains", contains)
 	}
 	left := p.operand()
 	switch {
@@ -169,15 +171,37 @@ func (p *Parser) term() Condition {
 	}
 	op := p.comparison()
 	right := p.operand()
+	checkOrdered(op, left, right)
 	return func(it Item) bool { return holds(op, left(it), right(it)) }
 }
 
+// checkOrdered refuses values between which an operator knows no order.
+func checkOrdered(op string, operands ...operand) {
+	for _, o := range operands {
+		if op != "=" && op != "<>" {
+			checkOperand(op, o, "S", "N", "B")
+		}
+	}
+}
+
+// checkOperand refuses a value of a type that an operator or a function does
+// not take. What an attribute holds is not known yet, and is not refused later.
+func checkOperand(op string, o operand, kinds ...string) {
+	if v := o(nil); v != nil && !slices.Contains(kinds, kindOf(v)) {
+		Fail("Incorrect operand type for operator or function; operator or function: %s, operand type: %s", op, kindOf(v))
+	}
+}
+
 // binary reads the two operands of a function.
-func (p *Parser) binary(f func(a, b types.AttributeValue) bool) Condition {
+func (p *Parser) binary(name string, f func(a, b types.AttributeValue) bool) Condition {
 	a := p.operand()
 	p.expect(",")
 	b := p.operand()
 	p.expect(")")
+	if name == "begins_with" {
+		checkOperand(name, a, "S", "B")
+		checkOperand(name, b, "S", "B")
+	}
 	return func(it Item) bool { return f(a(it), b(it)) }
 }
 
@@ -186,6 +210,7 @@ func (p *Parser) between(left operand) (low, high operand, where Condition) {
 	low = p.operand()
 	p.expect("AND")
 	high = p.operand()
+	checkOrdered("BETWEEN", low, high)
 	if a, b := low(nil), high(nil); holds(">", a, b) {
 		Fail("The BETWEEN operator requires upper bound to be greater than or equal to lower bound")
 	}

@@ -181,7 +181,7 @@ func TestRefused(t *testing.T) {
 	}
 	for _, p := range []*expr.Parser{expr.NewParser(names, nil), expr.NewParser(nil, values)} {
 		if err := func() (err error) { defer expr.Guard(&err); p.Unused(); return nil }(); err == nil {
-			t.Error("names or values that nobody uses are taken")
+			t.Error("unused names or values are taken")
 		}
 	}
 	defer func() {

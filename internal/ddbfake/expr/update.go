@@ -95,7 +95,7 @@ func (p *Parser) value() operand {
 
 // Apply returns the item as the update leaves it; old is nil if there is none,
 // and key are the keys that it then gets. All operands see the old item,
-// whatever the order.
+// in any order of clauses.
 func (u *Update) Apply(key, old Item) Item {
 	it := maps.Clone(old)
 	if it == nil {

@@ -147,6 +147,12 @@ func sizeOf(v types.AttributeValue) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.Itoa(n)}
 }
 
+// kindOf is a value's type as DynamoDB writes it.
+func kindOf(v types.AttributeValue) string {
+	name := reflect.TypeOf(v).Elem().Name()
+	return strings.TrimPrefix(name, "AttributeValueMember")
+}
+
 // compare orders two values; not ok if there is no order between them.
 func compare(a, b types.AttributeValue) (c int, ok bool) {
 	x, isNumber := decimal(a)

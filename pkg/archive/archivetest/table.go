@@ -27,8 +27,8 @@ func Spec(name string) ddbfake.Spec {
 	return ddbfake.Spec{Name: name, Hash: ddbfake.Key{Name: hashKey}, Range: ddbfake.Key{Name: rangeKey}, TTL: "expires_at"}
 }
 
-// Table is an in-memory DynamoDB that holds one table with the hash key pk and
-// the range key sk, whatever name requests call it by. It is as strict as AWS:
+// Table is an in-memory DynamoDB with one table, which has the hash key pk and
+// the range key sk and answers to every table name. It is as strict as AWS:
 // conditions, keys, sizes, batches, transactions and pages have AWS's limits.
 // Reads are consistent at once, and nothing fails unless [Table.Inject] makes
 // it. Safe for concurrent use.

@@ -23,9 +23,9 @@ func Spec(name string) ddbfake.Spec {
 	}
 }
 
-// DynamoDB is an in-memory DynamoDB that holds one task table, whatever name
-// requests call it by. It is as strict as AWS: conditions, keys, sizes, batches
-// and pages have AWS's limits. Reads and indexes are consistent at once, and
+// DynamoDB is an in-memory DynamoDB with one task table, which answers to every
+// table name. It is as strict as AWS: conditions, keys, sizes, batches and pages
+// have AWS's limits. Reads and indexes are consistent at once, and
 // nothing fails unless [DynamoDB.Inject] makes it. Safe for concurrent use.
 type DynamoDB struct{ *ddbfake.DB }
 
