@@ -40,7 +40,7 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 	$(LOCAL) exec $(SAM) remote invoke $$function --stack-name spillway --event-file "$(or $(EVENT),events/$(FN).json)"
 
 ##@ Test
-.PHONY: test nightly unit plain race bench fuzz properties integration pipeline load sagas security model replay probe coldstart soak test-localstack localstack cover
+.PHONY: test nightly unit plain race bench fuzz properties integration pipeline load sagas security model replay probe coldstart soak test-localstack cover
 test: .venv go-ready bin/lanes ## unit tests and the black-box suite, side by side; TIER=gate or nightly has more
 	@bin/lanes -note "$(NOTE_$(T))" "1: $(filter $(BUSY),$(STEPS))" "$(EMULATORS): $(filter-out $(BUSY),$(STEPS))" -- $(MAKE) TIER=$(T)
 
@@ -48,18 +48,15 @@ nightly: ## what takes hours: race detector and LocalStack for everything, long 
 	@$(MAKE) test TIER=nightly
 
 # A tier is a list of targets, what they leave out, and their size. One at a time runs of those in BUSY, which keep every
-# core busy by themselves, and EMULATORS of the others, which wait for an emulator most of the time. ALSO adds targets.
+# core busy or measure a rate, and EMULATORS of the others, which wait for an emulator most of the time. ALSO adds targets.
 T         = $(or $(TIER),test)
 STEPS     = $(ALSO) $(STEPS_$(T))
-EMULATORS = $(or $(EMULATORS_$(T)),2)
-BUSY     := lint plain race bench fuzz properties
+EMULATORS = 3
+BUSY     := lint plain race bench replay soak fuzz properties
 
 STEPS_test    := plain race load sagas pipeline replay model security
 STEPS_gate    := plain race bench load sagas pipeline replay security soak model probe coldstart
 STEPS_nightly := race properties fuzz test-localstack load sagas pipeline replay soak security model probe coldstart
-
-EMULATORS_test := 3
-EMULATORS_gate := 4
 
 SKIP_test    := TestUpgradeUnderLoad
 SKIP_gate    := TestFindings
@@ -129,7 +126,7 @@ soak: .venv bin/soak ## minutes of load with workers killed, every task accounte
 	@bin/soak $(or $(SOAK_$(TIER)),-tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m)) $(ARGS)
 
 replay: .venv go-ready ## replay ten thousand dead letters, killed twice, every task accounted for: make replay [LETTERS=2000 RATE=100]
-	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),$(LETTERS_$(TIER)),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),$(if $(LETTERS_$(TIER)),100,50)) $(SUITE) ./integration/replay
+	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),$(LETTERS_$(TIER)),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),50) $(SUITE) ./integration/replay
 
 # The gate leaves out what takes long there and is about our own code, and tries out less.
 LOCALSTACK_SKIP_gate := ^Test(Faults|UpgradeUnderLoad|FreshWorkOvertakesBacklog|KilledWorker|LateResult|BatchLongerThanTimeout|Export|SecretRotation|TripFaults|TripCrowd|Model)$$

@@ -33,7 +33,7 @@ func TestKilledWorker(t *testing.T) {
 	setVisibility(t, soon)
 	resume := pauseWorker(t)
 	// Two run at once: the first to be held is killed, with all nine others claimed.
-	tasks, messages := held(t, append([]string{r.URL + "/hold-once"}, repeat(9, r.URL+"/slow/1500ms")...)...)
+	tasks, messages := held(t, append([]string{r.URL + "/hold-once"}, repeat(9, r.URL+"/slow/600ms")...)...)
 	visible := time.Now().Add(visibilityTimeout(t)) // of the message received last
 	killed := make(chan error, 1)
 	go func() {
