@@ -199,12 +199,12 @@ func TestDuplicateMessage(t *testing.T) {
 	}
 }
 
-// A batch that cannot be done within the function's 3 s: what was not begun
+// A batch that cannot be done within the function's time-out: what was not begun
 // comes back and has lost nothing.
 func TestBatchLongerThanTimeout(t *testing.T) {
 	r := newReceiver(t)
 	resume := pauseWorker(t)
-	tasks, messages := held(t, repeat(10, r.URL+"/slow/700ms")...)
+	tasks, messages := held(t, repeat(10, r.URL+"/slow/"+(workerTimeout()/4).String())...)
 	reported := work(t, event(stack.out["TasksQueueUrl"], messages))
 	if len(reported) == 0 || len(reported) == 10 {
 		t.Errorf("%d of 10 messages handed back, want some", len(reported))

@@ -41,7 +41,7 @@ func TestExport(t *testing.T) {
 	for items%size == 0 { // endpoints differ in whether an empty page follows
 		size++
 	}
-	scans := slowScans(t, table, 150*time.Millisecond)
+	scans := slowScans(t, table, workerTimeout()/20)
 	sliced := exportBy(t, size)
 	if sliced.Attempts != 1 || exportResult(t, sliced) != want(size) {
 		t.Errorf("in slices it is %s after %d attempts, want %+v", sliced.Result, sliced.Attempts, want(size))
@@ -49,8 +49,7 @@ func TestExport(t *testing.T) {
 	if p := sliced.Progress; p == nil || p.Done == 0 {
 		t.Errorf("its progress is %+v", p)
 	}
-	// The worker has three seconds.
-	if sliced.StartedAt.Sub(sliced.CreatedAt) < workerTimeout/2 {
+	if sliced.StartedAt.Sub(sliced.CreatedAt) < workerTimeout()/2 {
 		t.Errorf("it was submitted at %v and began its last slice at %v: it has not yielded", sliced.CreatedAt, sliced.StartedAt)
 	}
 	keys := scans()

@@ -21,7 +21,7 @@ import (
 func TestFaults(t *testing.T) {
 	const tasks = 500
 	r := newReceiver(t)
-	setVisibility(t, soon)
+	setVisibility(t, soon())
 	fault := func(service, operation string, when awsproxy.When, e awsproxy.Error) *awsproxy.Injection {
 		return stack.proxy.Inject(awsproxy.Fault{Service: service, Operation: operation, When: when, Error: e, Rate: 0.05})
 	}

@@ -44,7 +44,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newPacedReceiver(t)
-	setVisibility(t, soon)
+	setVisibility(t, soon())
 	resume := pauseWorker(t)
 
 	load := upgradeLoad{receiver: r, want: map[string]client.Status{}, tries: map[string]int{}}
@@ -231,7 +231,7 @@ type pacedReceiver struct {
 // ten, two at a time, well within its own.
 func pace() time.Duration {
 	if stack.external {
-		return 200 * time.Millisecond
+		return time.Second
 	}
 	return 150 * time.Millisecond
 }
@@ -321,7 +321,7 @@ func codeOf(t *testing.T) map[string]string {
 // soon is a visibility timeout after which what a killed or failed worker held
 // comes back sooner than after the usual minute, but not before its lease has
 // ended.
-const soon = workerTimeout + 2*time.Second
+func soon() time.Duration { return workerTimeout() + 2*time.Second }
 
 // setVisibility changes the visibility timeout of both queues for a test, which
 // must not be parallel.
