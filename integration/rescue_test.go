@@ -296,7 +296,7 @@ func (s *rescuing) putItem(t *testing.T, output string, o order) {
 // replayer hands records to one function.
 func (s *rescuing) replayer(function string) *rescue.Replayer {
 	own := rescue.Functions(stack.lambdas, function)
-	return rescue.NewReplayer(s.kept, s.positions, own, nil)
+	return rescue.NewReplayer(stack.tables, s.out["ControlTable"], s.kept, s.positions, own, nil)
 }
 
 // records are the archived ones of a function.

@@ -318,3 +318,6 @@ func (e *Engine[R, S, E]) Stop(ctx context.Context, jobID, by, requestID string)
 
 // CleanBy is the name of an operator as it is stored: "unknown" if it is empty.
 func CleanBy(by string) string { return cmp.Or(task.CleanText(by, 200), "unknown") }
+
+// StopAsked reports whether the job was asked to stop while it ran.
+func (j *Job[R, S]) StopAsked() bool { return j.stop }

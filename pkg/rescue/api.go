@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodbstreams"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"github.com/spillway-go/spillway/internal/job"
 )
 
 // PositionAPI is what [Positions] use of the DynamoDB client.
@@ -14,6 +16,9 @@ type PositionAPI interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	UpdateItem(context.Context, *dynamodb.UpdateItemInput, ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error)
 }
+
+// JobAPI is what a [Replayer] uses of the DynamoDB client for its jobs.
+type JobAPI = job.API
 
 // DynamoDBAPI is what [DynamoDB] uses of the client of DynamoDB Streams.
 type DynamoDBAPI interface {

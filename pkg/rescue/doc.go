@@ -31,8 +31,12 @@
 // was worked on meanwhile: the older image would undo the newer. [Positions]
 // know that, if the consumer's handler is wrapped by [Track].
 //
-//	replayer := rescue.NewReplayer(kept, positions, rescue.Functions(lambda.NewFromConfig(cfg), "index"), nil)
+//	replayer := rescue.NewReplayer(dynamodb, "control", kept, positions, rescue.Functions(lambda.NewFromConfig(cfg), "index"), nil)
 //	replay, err := replayer.Replay(ctx, rescue.ReplayRequest{DryRun: true})
+//
+// Without DryRun a replay is a job with an audit trail and a ledger. One runs at
+// a time. It can be stopped, and it is resumed by its id; what its ledger has as
+// replayed or refused is not tried again.
 //
 // # Delivery
 //

@@ -43,7 +43,7 @@ func Example() {
 
 	// In a program: rescue.Functions(lambda.NewFromConfig(cfg), "index")
 	consumers := func(string) rescue.Consumer { return again(rescue.Track(index, positions)) }
-	replayer := rescue.NewReplayer(kept, positions, consumers, nil)
+	replayer := rescue.NewReplayer(table, "control", kept, positions, consumers, nil)
 	records, _ := replayer.List(ctx, 100)
 	for _, r := range records {
 		fmt.Println(r.State, r.Stream, r.SequenceNumber, r.Key, "-", r.Error.Message)
@@ -81,7 +81,7 @@ func ExampleHandler() {
 	answer, err := handler.Invoke(ctx, []byte(message))
 	fmt.Println(string(answer), err)
 
-	replayer := rescue.NewReplayer(kept, nil, nil, nil)
+	replayer := rescue.NewReplayer(nil, "", kept, nil, nil, nil) // which replays nothing
 	ranges, _ := replayer.Ranges(ctx, 100)
 	records, _ := replayer.List(ctx, 100)
 	fmt.Println(ranges[0].State, ranges[0].First, "to", ranges[0].Last, "of", ranges[0].Stream, "-", len(records), "records")
@@ -130,7 +130,7 @@ func ExampleIsolator_Isolate() {
 	fmt.Println(rescue.NewIsolator(kept, nil).Isolate(ctx, &older, errors.New("ada has no address")))
 	fmt.Println(positions.Advance(ctx, &newer))
 
-	replayer := rescue.NewReplayer(kept, positions, func(string) rescue.Consumer { return &consumer{} }, nil)
+	replayer := rescue.NewReplayer(table, "control", kept, positions, func(string) rescue.Consumer { return &consumer{} }, nil)
 	replay, err := replayer.Replay(ctx, rescue.ReplayRequest{})
 	fmt.Println(replay.Records[0].Outcome, replay.Records[0].Reason, err)
 	// Output:

@@ -66,13 +66,14 @@ func recordOf(key string, sequence int) event.StreamRecord {
 // fixture is an archive and positions in memory.
 type fixture struct {
 	table     *archivetest.Table
+	jobs      *archivetest.Table
 	bucket    *archivetest.Bucket
 	kept      *archive.Archive
 	positions *rescue.Positions
 }
 
 func newFixture() *fixture {
-	f := &fixture{table: archivetest.NewTable(), bucket: archivetest.NewBucket()}
+	f := &fixture{table: archivetest.NewTable(), jobs: archivetest.NewTable(), bucket: archivetest.NewBucket()}
 	f.kept = archive.New(f.table, "control", f.bucket, "bucket", nil)
 	f.positions = rescue.NewPositions(f.table, "control", quiet)
 	return f
@@ -89,7 +90,7 @@ func (f *fixture) isolate(t *testing.T, key string, sequence int) {
 
 // replayer is one whose only consumer is c.
 func (f *fixture) replayer(c rescue.Consumer) *rescue.Replayer {
-	return rescue.NewReplayer(f.kept, f.positions, func(string) rescue.Consumer { return c }, quiet)
+	return rescue.NewReplayer(f.jobs, "control", f.kept, f.positions, func(string) rescue.Consumer { return c }, quiet)
 }
 
 // list are the archived records by sequence number.

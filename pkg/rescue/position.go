@@ -93,9 +93,10 @@ func positionKey(streamARN, consumer, key string) map[string]types.AttributeValu
 type order int
 
 const (
-	ahead  order = iota // nothing as late was worked on
-	done                // the record itself was worked on
-	behind              // a later one was worked on
+	unknown order = iota
+	ahead         // nothing as late was worked on
+	done          // the record itself was worked on
+	behind        // a later one was worked on
 )
 
 // compare asks how an archived record stands to its consumer's position.
@@ -105,7 +106,7 @@ func (p *Positions) compare(ctx context.Context, r *Record) (order, error) {
 	}
 	out, err := p.tables.GetItem(ctx, &dynamodb.GetItemInput{TableName: &p.table, Key: positionKey(r.StreamARN, r.Consumer, r.Key), ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return ahead, fmt.Errorf("read the position of a key of %s: %w", r.Stream, err)
+		return unknown, fmt.Errorf("read the position of a key of %s: %w", r.Stream, err)
 	}
 	position, _ := out.Item[attrPosition].(*types.AttributeValueMemberS)
 	at := sortable(r.SequenceNumber)

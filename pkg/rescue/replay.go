@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spillway-go/spillway/internal/job"
 	"github.com/spillway-go/spillway/pkg/archive"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -18,12 +19,16 @@ type Replayer struct {
 	kept      *archive.Archive
 	positions *Positions
 	consumers Consumers
+	jobs      *engine
 	opts      Options
 }
 
-// NewReplayer returns a replayer of what an archive has. Nil opts are defaults.
-func NewReplayer(kept *archive.Archive, positions *Positions, consumers Consumers, opts *Options) *Replayer {
-	return &Replayer{kept: kept, positions: positions, consumers: consumers, opts: opts.withDefaults()}
+// NewReplayer returns a replayer of what an archive has. Its jobs are in a table
+// like that of the positions, with the TTL attribute expires_at. Nil opts are
+// defaults.
+func NewReplayer(jobs JobAPI, table string, kept *archive.Archive, positions *Positions, consumers Consumers, opts *Options) *Replayer {
+	o := opts.withDefaults()
+	return &Replayer{kept: kept, positions: positions, consumers: consumers, jobs: newEngine(jobs, table, &o), opts: o}
 }
 
 // ReplayRequest selects what to replay.
@@ -31,11 +36,21 @@ type ReplayRequest struct {
 	IDs    []string // of records; all that wait when empty
 	Max    int      // at most so many records; defaults to 100, at most 1000
 	DryRun bool     // change nothing, and say what would be done
+	// JobID resumes a replay that ended early, with its IDs and Max. Empty begins
+	// a new one.
+	JobID string
+	// By and RequestID say who asks, for the audit trail.
+	By, RequestID string
 }
 
 // Replay is what has become of a replay. A dry run counts nothing as replayed
 // or failed.
 type Replay struct {
+	JobID  string     `json:"job_id,omitempty"` // none of a dry run
+	Status job.Status `json:"status,omitempty"` // of the job
+	// StopAsked says that the replay ended early because it was asked to.
+	StopAsked bool `json:"stop_asked,omitempty"`
+
 	Matched  int             `json:"matched"`
 	Replayed int             `json:"replayed"`
 	Refused  int             `json:"refused"`
@@ -96,26 +111,40 @@ const (
 //     position then tells the next replay, if its consumer has one: delivery is
 //     at least once.
 //
-// When ctx has a deadline it stops before that, with Done false; call again to
-// go on. The error says why it ended early; what had been done is in the Replay
-// all the same.
+// Each replay that is no dry run is a job: one runs at a time, and the error is
+// [ErrBusy] while another does. It can be stopped and resumed, and its ledger
+// says what was done.
+//
+// When ctx has a deadline the replay ends before that, with Done false; resume it
+// to go on. The error says why it ended early; what had been done is in the
+// Replay all the same.
 func (r *Replayer) Replay(ctx context.Context, q ReplayRequest) (Replay, error) {
-	run := replay{Replayer: r, request: q, blocked: map[string]bool{}}
+	run := &replay{Replayer: r, request: q, blocked: map[string]bool{}, noted: map[string]RecordOutcome{}}
 	run.out.Records = []RecordOutcome{}
-	err := run.do(ctx)
-	if errors.Is(err, errOutOfTime) {
-		err = nil
+	if q.DryRun {
+		records, more, err := run.selected(ctx, 0)
+		if err == nil {
+			err = run.do(ctx, records)
+		}
+		run.out.Matched, run.out.Done = len(records), err == nil && !more
+		if errors.Is(err, errOutOfTime) {
+			err = nil
+		}
+		return run.out, err
 	}
-	return run.out, err
+	return run.out, run.drive(ctx)
 }
 
 // replay is one replay on its way.
 type replay struct {
 	*Replayer
 	request ReplayRequest
+	job     *jobRun // nil in a dry run
+	more    bool    // records wait that the request has no room for
 	out     Replay
-	blocked map[string]bool // keys with a record that failed
-	longest time.Duration   // that a call to a consumer has taken
+	noted   map[string]RecordOutcome // by record
+	blocked map[string]bool          // keys with a record that failed
+	longest time.Duration            // that a call to a consumer has taken
 }
 
 // candidate is a record that may be handed over.
@@ -124,17 +153,13 @@ type candidate struct {
 	data json.RawMessage
 }
 
-func (r *replay) do(ctx context.Context) error {
-	records, more, err := r.selected(ctx)
-	if err != nil {
-		return err
-	}
-	r.out.Matched = len(r.out.Records) + len(records)
+// do decides about records, one after the other, and hands over what it may.
+func (r *replay) do(ctx context.Context, records []Record) error {
 	var hand []*candidate // for one consumer, in order
 	size := 0
 	for len(records) > 0 {
-		if !r.inTime(ctx) {
-			return errOutOfTime
+		if err := r.inTime(ctx); err != nil {
+			return err
 		}
 		next := records[0]
 		full := len(hand) == maxHanded || size+next.Size > maxHandedBytes
@@ -155,47 +180,53 @@ func (r *replay) do(ctx context.Context) error {
 			size += next.Size
 		}
 	}
-	if err := r.handOver(ctx, hand); err != nil {
-		return err
-	}
-	r.out.Done = !more
-	return nil
+	return r.handOver(ctx, hand)
 }
 
 // selected finds the records to replay, in the order of their streams, and
-// whether there are more of them than the request's maximum.
-func (r *replay) selected(ctx context.Context) (records []Record, more bool, err error) {
+// whether there are more of them than the request's maximum. A record that was
+// asked for and is not in the archive has no state. Of the records that wait,
+// settled have been replayed by an earlier run.
+func (r *replay) selected(ctx context.Context, settled int) (records []Record, more bool, err error) {
 	limit := r.request.Max
 	if limit <= 0 {
 		limit = defaultMax
 	}
 	limit = min(limit, maxMax)
 	if len(r.request.IDs) == 0 {
+		limit = max(limit-settled, 0)
 		waiting, _, err := r.find(ctx, limit+1, 0)
 		return waiting[:min(len(waiting), limit)], len(waiting) > limit, err
 	}
 	ids := slices.Compact(slices.Sorted(slices.Values(r.request.IDs)))
-	more = len(ids) > limit
 	for _, id := range ids[:min(len(ids), limit)] {
 		it, err := r.kept.Get(ctx, groupRecords, id)
 		switch {
 		case errors.Is(err, archive.ErrNotFound):
-			r.note(id, OutcomeFailed, ReasonNotFound)
+			records = append(records, Record{ID: id})
 		case err != nil:
 			return nil, false, err
-		case State(it.Meta["state"]) != Archived:
-			r.note(id, OutcomeRefused, ReasonNotArchived)
 		default:
 			records = append(records, recordOf(it))
 		}
 	}
-	return records, more, nil
+	return records, len(ids) > limit, nil
 }
 
-// inTime reports whether there is time for another call to a consumer.
-func (r *replay) inTime(ctx context.Context) bool {
+// inTime returns errOutOfTime if there is no time for another call to a
+// consumer, or if the job has to end.
+func (r *replay) inTime(ctx context.Context) error {
 	deadline, limited := ctx.Deadline()
-	return ctx.Err() == nil && (!limited || time.Until(deadline) > 2*r.longest+spare)
+	if ctx.Err() != nil || limited && time.Until(deadline) <= 2*r.longest+spare {
+		return errOutOfTime
+	}
+	if r.job == nil {
+		return nil
+	}
+	if more, err := r.job.GoesOn(ctx); err != nil || more {
+		return err
+	}
+	return errOutOfTime
 }
 
 // spare is left for what follows a call to a consumer.
@@ -204,11 +235,17 @@ const spare = 2 * time.Second
 // consider returns a record that is to be handed over. If it is not to be, it
 // notes why, and returns nil.
 func (r *replay) consider(ctx context.Context, rec Record) (*candidate, error) {
-	if rec.Key != "" && r.blocked[rec.blockKey()] {
+	switch {
+	case rec.State == "":
+		r.note(rec.ID, OutcomeFailed, ReasonNotFound)
+		return nil, nil
+	case rec.State != Archived:
+		r.note(rec.ID, OutcomeRefused, ReasonNotArchived)
+		return nil, nil
+	case rec.Key != "" && r.blocked[rec.blockKey()]:
 		r.note(rec.ID, OutcomeWaits, ReasonWaits)
 		return nil, nil
-	}
-	if r.consumers(rec.Consumer) == nil {
+	case r.consumers(rec.Consumer) == nil:
 		r.note(rec.ID, OutcomeFailed, ReasonNoConsumer)
 		return nil, nil
 	}
@@ -216,12 +253,12 @@ func (r *replay) consider(ctx context.Context, rec Record) (*candidate, error) {
 	if err != nil {
 		return nil, err
 	}
-	if order != ahead {
-		reason := ReasonStale
-		if order == done {
-			reason = ReasonDone
-		}
-		return nil, r.refuse(ctx, rec.ID, reason)
+	switch order {
+	case ahead:
+	case done:
+		return nil, r.refuse(ctx, rec.ID, ReasonDone)
+	default:
+		return nil, r.refuse(ctx, rec.ID, ReasonStale)
 	}
 	if r.request.DryRun {
 		r.note(rec.ID, OutcomeReplay, "")
@@ -246,8 +283,8 @@ func (r *replay) consider(ctx context.Context, rec Record) (*candidate, error) {
 // handOver gives records to their consumer until each has an outcome.
 func (r *replay) handOver(ctx context.Context, hand []*candidate) error {
 	for len(hand) > 0 {
-		if !r.inTime(ctx) {
-			return errOutOfTime
+		if err := r.inTime(ctx); err != nil {
+			return err
 		}
 		data := make([]json.RawMessage, len(hand))
 		for i, c := range hand {
@@ -312,7 +349,8 @@ func (r *replay) unblocked(hand []*candidate) []*candidate {
 func (r *Record) blockKey() string { return r.StreamARN + "\n" + r.Consumer + "\n" + r.Key }
 
 func (r *replay) note(id string, outcome Outcome, reason string) {
-	r.out.Records = append(r.out.Records, RecordOutcome{id, outcome, reason})
+	r.noted[id] = RecordOutcome{id, outcome, reason}
+	r.out.Records = append(r.out.Records, r.noted[id])
 	switch outcome {
 	case OutcomeReplayed:
 		r.out.Replayed++

@@ -61,7 +61,7 @@ func Setup(env *app.Env) (any, error) {
 	})
 	return (&admin.Admin{
 		Table: table, Redrive: letters, Parked: parked.New(tables, control, letters, nil),
-		Streams: rescue.NewReplayer(kept, rescue.NewPositions(tables, control, nil), rescue.Functions(functions, notify), nil),
+		Streams: rescue.NewReplayer(tables, control, kept, rescue.NewPositions(tables, control, nil), rescue.Functions(functions, notify), nil),
 		Chaos:   faults,
 		Stock:   trip.NewStock(tables, reservations),
 		Sagas:   &admin.Sagas{Executions: sfn.NewFromConfig(cfg), Functions: functions, Machine: tripARN},
