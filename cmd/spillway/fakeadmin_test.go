@@ -101,7 +101,7 @@ var knownFields = map[string][]string{
 	"task.retry":    {"by", "id", "filter", "max", "rate", "canary", "dry_run", "plan_id"},
 	"task.cancel":   {"by", "id"},
 	"stream.list":   {"max"},
-	"stream.replay": {"by", "max", "dry_run", "ids"},
+	"stream.replay": {"by", "max", "dry_run", "ids", "job_id"},
 	"saga.list":     {"status", "max", "cursor"},
 	"saga.show":     {"execution"},
 	"saga.resume":   {"by", "execution", "step", "reason"},

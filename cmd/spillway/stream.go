@@ -227,7 +227,7 @@ func (o *operator) replayRecords(ctx context.Context, req adminapi.StreamReplayR
 	most, wanted := req.Max, req.IDs
 	var failed error
 	for !sum.Done && (most == 0 || len(sum.Records) < most) {
-		if most > 0 {
+		if most > 0 && req.JobID == "" {
 			req.Max = most - len(sum.Records)
 		}
 		out, raw, err := change(ctx, o, adminapi.StreamReplay, req)
@@ -241,6 +241,15 @@ func (o *operator) replayRecords(ctx context.Context, req adminapi.StreamReplayR
 			failed = &exitError{exitFailed, "the replay comes no further: records that fail are in the way, or the admin function's log says more; --id replays single ones"}
 			break
 		}
+		if out.StopAsked {
+			failed = &exitError{exitFailed, "the replay was stopped: spillway dlq jobs " + clean(out.JobID) + " shows it"}
+			break
+		}
+		if out.Status == adminapi.JobStopped { // out of time: the job goes on with its own records
+			req.JobID, req.IDs, req.Max = out.JobID, nil, 0
+			continue
+		}
+		req.JobID = ""
 		// Those that were tried are not wanted again.
 		req.IDs = slices.DeleteFunc(slices.Clone(wanted), func(id string) bool { _, known := sum.known[id]; return known })
 		if len(wanted) > 0 && len(req.IDs) == 0 {

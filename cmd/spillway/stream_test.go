@@ -87,3 +87,40 @@ func TestStreamReplay(t *testing.T) {
 		})
 	}
 }
+
+// A replay that ran out of time goes on by the id of its job, unless an operator
+// has stopped it.
+func TestStreamReplayGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		asked bool
+		code  int
+		calls int
+	}{{"out of time", false, exitOK, 2}, {"stopped", true, exitFailed, 1}} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakeAdmin(t)
+			n := 0
+			f.answer = func(q adminRequest) any {
+				if n++; n == 1 {
+					return fields{
+						"ok": true, "matched": 2, "replayed": 1, "done": false, "job_id": "job-1", "status": "stopped", "stop_asked": tt.asked,
+						"records": []fields{{"id": "r1", "outcome": "replayed"}},
+					}
+				}
+				if q.JobID != "job-1" || q.Max != 0 || len(q.IDs) > 0 {
+					t.Errorf("the second request is %+v", q)
+				}
+				return fields{"ok": true, "matched": 1, "replayed": 1, "done": true, "job_id": "job-1", "status": "done", "records": []fields{{"id": "r2", "outcome": "replayed"}}}
+			}
+			ta := f.newOperator()
+			if code := ta.play(t, "stream", "replay", "--yes", "--max", "5", "--id", "r1,r2"); code != tt.code || n != tt.calls {
+				t.Errorf("exit %d after %d calls, want %d after %d", code, n, tt.code, tt.calls)
+			}
+			if tt.asked {
+				mustContain(t, "stderr", ta.stderr.String(), "the replay was stopped", "dlq jobs job-1")
+			}
+		})
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
 	"github.com/spillway-go/spillway/pkg/redrive"
+	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 	"github.com/spillway-go/spillway/pkg/tasktable"
 )
@@ -25,7 +26,7 @@ func TestCommands(t *testing.T) {
 		"dlq.status": {"queue"}, "dlq.list": {"queue", "filter", "max"},
 		"dlq.replay": {"queue", "filter", "max", "rate", "dry_run", "plan_id", "canary", "native", "by"},
 		"dlq.stop":   {"job_id", "by"}, "dlq.purge": {"queue", "filter", "confirm", "job_id", "max", "dry_run", "by"}, "dlq.restore": {"job_id", "by"},
-		"dlq.jobs": {"job_id", "max", "from"}, "stream.list": {"max"}, "stream.replay": {"max", "dry_run", "ids", "by"},
+		"dlq.jobs": {"job_id", "max", "from"}, "stream.list": {"max"}, "stream.replay": {"max", "dry_run", "ids", "job_id", "by"},
 		"task.get": {"id"}, "task.cancel": {"id", "by"}, "task.retry": {"id", "filter", "max", "rate", "canary", "dry_run", "plan_id", "by"},
 		"inventory.put": {"items", "by"}, "inventory.get": {"ids"},
 		"saga.list": {"status", "max", "cursor"}, "saga.show": {"execution"}, "saga.resume": {"execution", "step", "reason", "by"},
@@ -222,6 +223,7 @@ func TestResume(t *testing.T) {
 		{redrive.KindPurge, redrive.Stalled, `{"command":"dlq.purge","queue":"tasks","confirm":"tasks","job_id":"J"}`},
 		{redrive.KindPurge, redrive.Done, ""},
 		{redrive.KindNative, redrive.Stopped, ""},
+		{redrive.Kind(rescue.KindReplay), redrive.Stopped, `{"command":"stream.replay","job_id":"J"}`},
 		{redrive.KindReplay, redrive.Running, ""},
 		{redrive.KindReplay, redrive.Done, ""},
 		{redrive.KindReplay, redrive.Planned, ""},

@@ -10,6 +10,7 @@ import (
 	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/internal/parked"
 	"github.com/spillway-go/spillway/pkg/redrive"
+	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 )
 
@@ -90,6 +91,8 @@ func resume(r *redrive.Report) string {
 		return fmt.Sprintf(`{"command":"dlq.restore","job_id":%q}`, r.Request.Source)
 	case redrive.KindPurge:
 		return fmt.Sprintf(`{"command":"dlq.purge","queue":%q,"confirm":%q,"job_id":%q}`, r.Request.Queue, r.Request.Queue, r.JobID)
+	case redrive.Kind(rescue.KindReplay):
+		return fmt.Sprintf(`{"command":"stream.replay","job_id":%q}`, r.JobID)
 	default:
 		return ""
 	}

@@ -74,16 +74,25 @@ func streamReplay(ctx context.Context, a *Admin, q adminapi.StreamReplayRequest)
 	if err := checkIDs("ids", q.IDs...); err != nil {
 		return nil, err
 	}
-	r, err := a.Streams.Replay(ctx, rescue.ReplayRequest{IDs: q.IDs, Max: limit, DryRun: q.DryRun})
+	req := rescue.ReplayRequest{IDs: q.IDs, Max: limit, DryRun: q.DryRun, By: q.By, RequestID: requestID(ctx)}
+	if q.JobID != "" {
+		if err := checkIDs("job_id", q.JobID); err != nil {
+			return nil, err
+		}
+		if q.DryRun || q.Max > 0 || len(q.IDs) > 0 {
+			return nil, &Error{adminapi.CodeInvalid, "a job has its records, and is not tried: leave max, ids and dry_run out"}
+		}
+		req = rescue.ReplayRequest{JobID: q.JobID, By: q.By, RequestID: req.RequestID}
+	}
+	r, err := a.Streams.Replay(ctx, req)
 	if err != nil && len(r.Records) == 0 {
 		return nil, err
 	}
-	// The records themselves say what became of them; who asked is in the log,
-	// beside AWS's own trail.
 	slog.InfoContext(ctx, "stream replay", slog.String("by", task.CleanText(q.By, maxBy)), slog.Bool("dry_run", q.DryRun), slog.Int("matched", r.Matched),
 		slog.Int("replayed", r.Replayed), slog.Int("refused", r.Refused), slog.Int("failed", r.Failed), slog.Any("error", err))
 	out := &adminapi.StreamReplayAnswer{
 		Matched: r.Matched, Replayed: r.Replayed, Refused: r.Refused, Failed: r.Failed, Done: r.Done, Note: streamNote(r),
+		JobID: r.JobID, Status: adminapi.JobStatus(r.Status), StopAsked: r.StopAsked,
 	}
 	if r.Records != nil {
 		out.Records = make([]adminapi.RecordOutcome, len(r.Records))
@@ -95,8 +104,12 @@ func streamReplay(ctx context.Context, a *Admin, q adminapi.StreamReplayRequest)
 }
 
 func streamNote(r rescue.Replay) string {
-	if !r.Done {
+	switch {
+	case r.StopAsked:
+		return "the replay was stopped: the command with its job_id goes on with it"
+	case !r.Done:
 		return "not all was tried: repeat the command to go on"
+	default:
+		return ""
 	}
-	return ""
 }

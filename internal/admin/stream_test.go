@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -78,7 +79,10 @@ func TestStreamReplay(t *testing.T) {
 		f.streams.replay = rescue.Replay{Done: true, Records: []rescue.RecordOutcome{}}
 		f.is(f.ok(`{"command":"stream.replay","dry_run":true,"max":1000}`), nil, `{"ok": true, "matched": 0, "replayed": 0, "refused": 0, "failed": 0, "done": true, "records": []}`)
 		want := []rescue.ReplayRequest{
-			{Max: 100}, {IDs: []string{"a-100", "a-101", "a-102"}, Max: 7}, {IDs: []string{"a-100", "a-101", "a-102"}, Max: 7}, {Max: 1000, DryRun: true},
+			{Max: 100, By: "me"}, {IDs: []string{"a-100", "a-101", "a-102"}, Max: 7}, {IDs: []string{"a-100", "a-101", "a-102"}, Max: 7}, {Max: 1000, DryRun: true},
+		}
+		for i := range want {
+			want[i].RequestID = requestIDOfTest
 		}
 		if diff := cmp.Diff(want, f.streams.asked); diff != "" {
 			f.Errorf("asked for (-want +got):\n%s", diff)
@@ -99,5 +103,29 @@ func TestStreamReplay(t *testing.T) {
 		}
 		f.streams.err = awsError("DynamoDB", "Query", "AccessDeniedException")
 		f.refused(`{"command":"stream.replay"}`, adminapi.CodeUnavailable)
+	})
+}
+
+// A replay that was stopped goes on by the id of its job.
+func TestStreamReplayResumed(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.streams.replay = rescue.Replay{
+			JobID: "job-1", Status: redrive.Stopped, StopAsked: true, Matched: 2, Replayed: 1,
+			Records: []rescue.RecordOutcome{{ID: "a-100", Outcome: rescue.OutcomeReplayed}},
+		}
+		f.is(f.ok(`{"command":"stream.replay","job_id":"job-1","by":"me"}`), nil, `{"ok": true, "matched": 2, "replayed": 1, "refused": 0, "failed": 0, "done": false,
+			"records": [{"id": "a-100", "outcome": "replayed"}], "job_id": "job-1", "status": "stopped", "stop_asked": true,
+			"note": "the replay was stopped: the command with its job_id goes on with it"}`)
+		if diff := cmp.Diff([]rescue.ReplayRequest{{JobID: "job-1", By: "me", RequestID: requestIDOfTest}}, f.streams.asked); diff != "" {
+			f.Errorf("asked for (-want +got):\n%s", diff)
+		}
+		for _, more := range []string{`"max":5`, `"ids":["a-100"]`, `"dry_run":true`} {
+			f.refused(`{"command":"stream.replay","job_id":"job-1",`+more+`}`, adminapi.CodeInvalid)
+		}
+		f.streams.replay = rescue.Replay{}
+		for err, code := range map[error]adminapi.Code{rescue.ErrBusy: adminapi.CodeJobRunning, rescue.ErrNoReplay: adminapi.CodeNotFound} {
+			f.streams.err = err
+			f.refused(`{"command":"stream.replay","job_id":"job-1"}`, code)
+		}
 	})
 }

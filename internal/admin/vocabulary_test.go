@@ -26,7 +26,7 @@ func TestVocabulary(t *testing.T) {
 		from words
 		is   func(name, typ string) bool
 	}{
-		{"JobKind", slices.Concat(redrive, parked), typed("Kind")},
+		{"JobKind", slices.Concat(redrive, parked, rescue), typed("Kind")},
 		{"JobStatus", slices.Concat(job, redrive), typed("Status")},
 		{"MessageOutcome", job, typed("Outcome")},
 		{"MovedBy", redrive, prefixed("By")},

@@ -66,14 +66,15 @@ type JobKind string
 
 // The kinds of jobs.
 const (
-	KindReplay  JobKind = "replay"  // dead letters back to their queues
-	KindRetry   JobKind = "retry"   // failed tasks again, from their stored input
-	KindPurge   JobKind = "purge"   // dead letters into quarantine
-	KindRestore JobKind = "restore" // and back into their queue
-	KindNative  JobKind = "native"  // a move by SQS itself
-	KindResume  JobKind = "resume"  // a parked compensation was run again
-	KindSkip    JobKind = "skip"    // an operator left a parked compensation undone
-	KindDone    JobKind = "done"    // an operator did by hand what it was to do
+	KindReplay  JobKind = "replay"        // dead letters back to their queues
+	KindRetry   JobKind = "retry"         // failed tasks again, from their stored input
+	KindPurge   JobKind = "purge"         // dead letters into quarantine
+	KindRestore JobKind = "restore"       // and back into their queue
+	KindNative  JobKind = "native"        // a move by SQS itself
+	KindResume  JobKind = "resume"        // a parked compensation was run again
+	KindSkip    JobKind = "skip"          // an operator left a parked compensation undone
+	KindDone    JobKind = "done"          // an operator did by hand what it was to do
+	KindStream  JobKind = "stream_replay" // archived records of streams to their consumer
 )
 
 // JobStatus is how far a job is.

@@ -94,7 +94,8 @@ const (
 type StreamReplayRequest struct {
 	Max    int      `json:"max,omitempty"` // 1 to 1000
 	DryRun bool     `json:"dry_run,omitempty"`
-	IDs    []string `json:"ids,omitempty"` // of records; all that wait when empty
+	IDs    []string `json:"ids,omitempty"`    // of records; all that wait when empty
+	JobID  string   `json:"job_id,omitempty"` // of a replay that ended early, to go on with it
 	Change
 }
 
@@ -108,6 +109,10 @@ type StreamReplayAnswer struct {
 	Done     bool            `json:"done"` // nothing that was asked for is left to be tried
 	Records  []RecordOutcome `json:"records"`
 	Note     string          `json:"note,omitempty"`
+
+	JobID     string    `json:"job_id,omitempty"` // none of a dry run
+	Status    JobStatus `json:"status,omitempty"`
+	StopAsked bool      `json:"stop_asked,omitempty"` // an operator stopped the job
 }
 
 // RecordOutcome is what came of one record.

@@ -110,7 +110,7 @@ func (r *Redrive) begin(ctx context.Context, j *storedJob, anew bool) (*run, err
 
 // drive runs a job as far as the time goes.
 func (x *run) drive(ctx context.Context) (*Report, error) {
-	j, err := x.Drive(ctx, func(ctx context.Context) (bool, error) { return workOf(x.job.Request.Kind)(ctx, x) })
+	j, err := x.Drive(ctx, func(ctx context.Context) (bool, error) { return works[x.job.Request.Kind](ctx, x) })
 	if j == nil {
 		return nil, err
 	}

@@ -346,6 +346,9 @@ func (r *Redrive) Resume(ctx context.Context, jobID string, hop int) (*Report, e
 	if err != nil {
 		return nil, err
 	}
+	if works[j.Request.Kind] == nil {
+		return nil, fmt.Errorf("%w: no job of the kind %q goes on by itself", ErrNotFound, j.Request.Kind)
+	}
 	if j.Status != Running || j.State.Hops != hop {
 		return reportOf(j), nil
 	}
@@ -360,6 +363,9 @@ func (r *Redrive) Resume(ctx context.Context, jobID string, hop int) (*Report, e
 func (r *Redrive) check(req *Request) error {
 	if err := checkRequest(req); err != nil {
 		return err
+	}
+	if works[req.Kind] == nil {
+		return invalid("there is no job of the kind %q to plan or to run", req.Kind)
 	}
 	if req.Kind == KindRetry {
 		if _, err := r.retrySource(); err != nil {

@@ -107,6 +107,8 @@ func TestRequestErrors(t *testing.T) {
 			"empty ages":    {Kind: redrive.KindReplay, Queue: "tasks", Filter: redrive.Filter{OlderThan: time.Hour, NewerThan: time.Minute}},
 			"status":        {Kind: redrive.KindReplay, Queue: "tasks", Filter: redrive.Filter{Status: task.Failed}},
 			"other status":  {Kind: redrive.KindRetry, Filter: redrive.Filter{Status: task.Succeeded}},
+			"no kind":       {Queue: "tasks"},
+			"other kind":    {Kind: redrive.KindNative, Queue: "tasks"},
 			"empty id":      {Kind: redrive.KindReplay, Queue: "tasks", Filter: redrive.Filter{IDs: []string{""}}},
 		} {
 			if _, err := r.redrive().Run(r.ctx(), q); err == nil {

@@ -2,7 +2,6 @@ package redrive
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,23 +11,13 @@ import (
 // stepSize is how many messages SQS takes in one call.
 const stepSize = 10
 
-// workOf is what a kind of job is about. It returns true when the job is
-// through, and false when it has to go on later.
-func workOf(kind Kind) func(ctx context.Context, x *run) (through bool, err error) {
-	switch kind {
-	case KindReplay:
-		return replayLetters
-	case KindRetry:
-		return retryTasks
-	case KindPurge:
-		return quarantineLetters
-	case KindRestore:
-		return restoreLetters
-	default:
-		return func(context.Context, *run) (bool, error) {
-			return false, fmt.Errorf("%w: a job of the kind %q does not run over many steps", ErrUnsupported, kind)
-		}
-	}
+// works are the kinds of jobs that take many steps. Each returns true when the
+// job is through, and false when it has to go on later.
+var works = map[Kind]func(ctx context.Context, x *run) (through bool, err error){
+	KindReplay:  replayLetters,
+	KindRetry:   retryTasks,
+	KindPurge:   quarantineLetters,
+	KindRestore: restoreLetters,
 }
 
 // sweepLetters goes through a dead-letter queue, with up to limit letters that
