@@ -1,7 +1,6 @@
 package redrive_test
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 
@@ -20,13 +19,6 @@ func tasktableOwner() string { return tasktable.NewOwner() }
 func synctestRun(t *testing.T, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(newRig(t)) })
-}
-
-func continueWith(hops *int) func(context.Context, string, int) error {
-	return func(context.Context, string, int) error {
-		*hops++
-		return nil
-	}
 }
 
 // outgoing is a message as it lies in a queue, to be sent elsewhere as it is.

@@ -1,7 +1,6 @@
 package redrive_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -277,24 +276,6 @@ func TestBounds(t *testing.T) {
 		ttl := 24 * time.Hour
 		r.bury(1, func(q *intake.Request) { q.TTL = &ttl })
 		if report := r.replay(redrive.Request{}); report.Replayed != 2 {
-			t.Errorf("%+v", report)
-		}
-	})
-}
-
-// A job whose creation was cut short has not begun, and says so.
-func TestCreationCutShort(t *testing.T) {
-	bubble(t, func(r *rig) {
-		r.bury(1)
-		p := r.plan(redrive.Request{})
-		r.control.Remove("job#"+p.ID, "state")
-		if _, err := r.execute(p.ID); !errors.Is(err, redrive.ErrNotFound) {
-			t.Errorf("%v", err)
-		}
-		if jobs, err := r.redrive().Jobs(context.WithoutCancel(r.ctx()), 10); err != nil || len(jobs) != 0 {
-			t.Errorf("%+v, %v", jobs, err)
-		}
-		if report := r.replay(redrive.Request{}); report.Replayed != 1 {
 			t.Errorf("%+v", report)
 		}
 	})

@@ -65,7 +65,7 @@ func TestReplayIsAJob(t *testing.T) {
 	if diff := cmp.Diff(want, h.Counts); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
-	if len(h.Messages) != 4 || len(h.Events) != 2 || h.Events[0].What != "begun" || h.Events[0].By != "ada" || h.Events[1].What != "done" {
+	if len(h.Messages) != 4 || !slices.Equal(events(h), []string{"begun by ada", "done by "}) {
 		t.Errorf("%+v", h)
 	}
 	if again, err := f.replayer(&consumer{}).Replay(t.Context(), rescue.ReplayRequest{JobID: got.JobID}); err != nil || !again.Done || again.Matched > 0 {
@@ -76,6 +76,16 @@ func TestReplayIsAJob(t *testing.T) {
 			t.Errorf("%s: %v", id, err)
 		}
 	}
+}
+
+// events are the lines of an audit trail, sorted: those of one millisecond have
+// no order among tests that have a clock each.
+func events(h *redrive.History) (lines []string) {
+	for _, e := range h.Events {
+		lines = append(lines, e.What+" by "+e.By)
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // purgeOf makes a job of another kind.
@@ -135,7 +145,7 @@ func TestStopReplay(t *testing.T) {
 			t.Errorf("worked on %d records", len(c.worked))
 		}
 		h, err := f.trail().Job(t.Context(), got.JobID, 0, 0)
-		if err != nil || h.Replayed != 120 || len(h.Events) != 5 || h.Events[3].What != "resumed" || h.Events[3].By != "ada" {
+		if err != nil || h.Replayed != 120 || !slices.Equal(events(h), []string{"begun by unknown", "done by ", "resumed by ada", "stop asked by eve", "stopped by "}) {
 			t.Errorf("%+v, %v", h, err)
 		}
 	})
