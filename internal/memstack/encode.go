@@ -96,6 +96,18 @@ func plain(v reflect.Value) (any, error) {
 			}
 		}
 		return items, nil
+	case reflect.Map:
+		if v.IsNil() {
+			return nil, nil //nolint:nilnil // is left out
+		}
+		members := map[string]any{}
+		for key, value := range v.Seq2() {
+			var err error
+			if members[key.String()], err = plain(value); err != nil {
+				return nil, err
+			}
+		}
+		return members, nil
 	case reflect.String:
 		return v.String(), nil
 	case reflect.Bool:

@@ -1,6 +1,7 @@
 package memstack
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -228,7 +229,7 @@ func (e *environment) handle(ctx context.Context, payload []byte) (r result) {
 		}
 		return failed("Unhandled", err.Error(), typ.Name())
 	}
-	return result{payload: out}
+	return result{payload: bytes.Clone(out)} // the handler reuses its buffer
 }
 
 // kill ends the process: what it calls from now on fails, and its invocation

@@ -45,7 +45,9 @@ type Options struct {
 	// Receiver answers requests that go to no AWS service, which are webhooks.
 	// Defaults to hosts that do not exist.
 	Receiver func(r *http.Request, body []byte) (*http.Response, error)
-	// Latency is how long a request is under way. Defaults to 5 ms.
+	// Latency is how long a request is under way. Defaults to 5 ms; negative is
+	// none, for code that calls AWS while it holds a lock that others wait for:
+	// the bubble's time would stand still.
 	Latency time.Duration
 	// Seed of what the stack draws itself, such as how long a change of a
 	// mapping takes. Defaults to 1.
@@ -96,7 +98,7 @@ var stacks atomic.Int64
 // [testing/synctest] bubble.
 func New(t testing.TB, opts Options) *Stack {
 	t.Helper()
-	if opts.Latency <= 0 {
+	if opts.Latency == 0 {
 		opts.Latency = 5 * time.Millisecond
 	}
 	if opts.Seed == 0 {

@@ -178,6 +178,9 @@ func (s *Stack) begin(c *Call) Fault {
 
 // travel takes as long as a request does.
 func (s *Stack) travel(ctx context.Context) error {
+	if s.opts.Latency < 0 {
+		return ctx.Err()
+	}
 	timer := time.NewTimer(s.opts.Latency)
 	defer timer.Stop()
 	select {
