@@ -8,7 +8,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
 )
@@ -91,8 +90,7 @@ func TestAdminHelp(t *testing.T) {
 
 func TestAdminIsFound(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(adminRequest) any { return fields{"ok": true, "jobs": []adminapi.Job{}} }
+	w := newWire(t, only(adminapi.JobsAnswer{Jobs: []adminapi.Job{}}))
 	unasked := newTestApp(t).stack
 	tests := []struct {
 		name string
@@ -121,7 +119,7 @@ func TestAdminIsFound(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ta := f.newOperator()
+			ta := w.newOperator()
 			tt.set(ta)
 			if code := ta.try(t, "", append([]string{"dlq", "jobs"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)
@@ -135,39 +133,38 @@ func TestExplainsWhatLambdaSays(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		answer noAnswer
+		answer noReply
 		want   string
 	}{
-		{"no function", noAnswer{status: 404, code: "ResourceNotFoundException"}, `there is no function "spillway-Admin" in eu-west-1`},
-		{"not allowed", noAnswer{status: 403, code: "AccessDeniedException"}, "lambda:InvokeFunction on spillway-Admin"},
-		{"busy", noAnswer{status: 429, code: "TooManyRequestsException"}, "busy with other calls"},
-		{"being deployed", noAnswer{status: 409, code: "ResourceConflictException"}, "is being deployed"},
-		{"expired", noAnswer{status: 403, code: "ExpiredTokenException"}, "aws sso login"},
-		{"its own error", noAnswer{status: 500, code: "ServiceException"}, "AWS answered ServiceException: Lambda says no"},
-		{"died", noAnswer{functionError: "Unhandled", body: `{"errorType":"Runtime.ExitError","errorMessage":"exit \u001b[2J status 2"}`}, "broke off during dlq.stop (Runtime.ExitError exit �[2J status 2)"},
-		{"died silently", noAnswer{functionError: "Unhandled", body: `-`}, "no reason given"},
-		{"no JSON", noAnswer{body: "hello"}, "did not answer dlq.stop as the admin function does"},
-		{"another function", noAnswer{body: `{"statusCode":200}`}, "did not answer dlq.stop as the admin function does"},
-		{"null", noAnswer{body: `null`}, "did not answer dlq.stop as the admin function does"},
-		{"other types", noAnswer{body: `{"ok":true,"status":{}}`}, "of one version"},
+		{"no function", noReply{status: 404, code: "ResourceNotFoundException"}, `there is no function "spillway-Admin" in eu-west-1`},
+		{"not allowed", noReply{status: 403, code: "AccessDeniedException"}, "lambda:InvokeFunction on spillway-Admin"},
+		{"busy", noReply{status: 429, code: "TooManyRequestsException"}, "busy with other calls"},
+		{"being deployed", noReply{status: 409, code: "ResourceConflictException"}, "is being deployed"},
+		{"expired", noReply{status: 403, code: "ExpiredTokenException"}, "aws sso login"},
+		{"its own error", noReply{status: 500, code: "ServiceException"}, "AWS answered ServiceException: Lambda says no"},
+		{"died", noReply{functionError: "Unhandled", body: `{"errorType":"Runtime.ExitError","errorMessage":"exit \u001b[2J status 2"}`}, "broke off during dlq.stop (Runtime.ExitError exit �[2J status 2)"},
+		{"died silently", noReply{functionError: "Unhandled", body: `-`}, "no reason given"},
+		{"no JSON", noReply{body: "hello"}, "did not answer dlq.stop as the admin function does"},
+		{"another function", noReply{body: `{"statusCode":200}`}, "did not answer dlq.stop as the admin function does"},
+		{"null", noReply{body: `null`}, "did not answer dlq.stop as the admin function does"},
+		{"other types", noReply{body: `{"ok":true,"status":{}}`}, "of one version"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
-			f.answer = func(adminRequest) any { return tt.answer }
-			ta := f.newOperator()
+			w := newWire(t, only(tt.answer))
+			ta := w.newOperator()
 			if code := ta.try(t, "", "dlq", "stop", "01X"); code != exitFailed {
 				t.Errorf("exit %d", code)
 			}
 			mustContain(t, "stderr", ta.stderr.String(), tt.want)
-			if n := len(f.sent()); n != 1 { // what changes something is not repeated
+			if n := len(w.sent()); n != 1 { // what changes something is not repeated
 				t.Errorf("%d calls", n)
 			}
 		})
 	}
 
-	ta := newFakeAdmin(t).newOperator()
+	ta := newWire(t, nil).newOperator()
 	ta.cfg.HTTPClient = awshttp.NewBuildableClient() // as a loaded configuration has it
 	ta.cfg.RetryMaxAttempts = 1
 	if code := ta.try(t, "", "dlq", "jobs", "--api-url", "http://127.0.0.1:2"); code != exitFailed {
@@ -194,18 +191,11 @@ func TestCallerIsNotKnown(t *testing.T) {
 
 func TestGivenWords(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	ta := f.newOperator()
-	f.answer = func(adminRequest) any { return fields{"ok": true, "matched": 3, "done": true} }
+	w := newWire(t, only(adminapi.PurgeAnswer{JobID: "01PURGE", Matched: 3, Done: true}))
+	ta := w.newOperator()
 	if code := ta.try(t, "", "dlq", "purge", "--queue", "saga", "--type", "a b", "--id", "x,y", "--older-than", "90m", "--max", "5"); code != exitUsage {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "spillway dlq purge --type 'a b' --older-than 1h30m0s --id x --id y --queue saga --max 5 --confirm saga --yes")
-	want := adminRequest{
-		Command: "dlq.purge", By: fakeARN, Queue: "saga", Max: 5, DryRun: true, Confirm: "saga",
-		Filter: &adminapi.Filter{Type: "a b", OlderThan: "1h30m0s", IDs: []string{"x", "y"}},
-	}
-	if diff := cmp.Diff(f.last("dlq.purge"), want); diff != "" {
-		t.Errorf("dry run (-got +want):\n%s", diff)
-	}
+	w.wants("dlq.purge", `,"queue":"saga","filter":{"type":"a b","older_than":"1h30m0s","ids":["x","y"]},"confirm":"saga","max":5,"dry_run":true`+byMe)
 }

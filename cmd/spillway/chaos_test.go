@@ -6,144 +6,116 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/spillway-go/spillway/internal/adminapi"
 	"github.com/spillway-go/spillway/pkg/chaos"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func TestChaosSet(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name   string
-		args   []string
-		answer fields
-		code   int
-		req    adminRequest
-		want   []string
+		name string
+		args []string
+		code int
+		sent string
+		want []string
 	}{
 		{
 			"so many times",
 			[]string{"saga.BookCar", "panic", "--times", "3"},
-			fields{"ok": true, "target": "saga.BookCar", "fault": "panic", "times_left": 3, "until": ago(-9 * time.Minute), "by": fakeARN},
-			exitOK,
-			adminRequest{Target: "saga.BookCar", Fault: "panic", Times: 3, For: "10m0s"},
-			[]string{"TARGET", "saga.BookCar  panic  next 3 calls", "in 9m00s", fakeARN},
+			exitOK, `,"fault":"panic","times":3,"for":"10m0s"`,
+			[]string{"TARGET", "saga.BookCar  panic  next 3 calls", "in 9m59s", fakeARN},
 		},
-		{
-			"once",
-			[]string{"saga.BookCar", "panic", "--times", "1", "--for", "1m"},
-			fields{"ok": true, "target": "saga.BookCar", "fault": "panic", "times_left": 1, "until": ago(-time.Minute)},
-			exitOK,
-			adminRequest{Target: "saga.BookCar", Fault: "panic", Times: 1, For: "1m0s"},
-			[]string{"next call"},
-		},
+		{"once", []string{"saga.BookCar", "panic", "--times", "1", "--for", "1m"}, exitOK, `,"fault":"panic","times":1,"for":"1m0s"`, []string{"next call"}},
 		{
 			"a share",
 			[]string{"saga.BookCar", "latency", "--rate", "0.125", "--latency", "3s"},
-			fields{"ok": true, "target": "saga.BookCar", "fault": "latency", "rate": 0.125, "latency": "3s", "until": ago(-time.Minute)},
-			exitOK,
-			adminRequest{Target: "saga.BookCar", Fault: "latency", Rate: 0.125, Latency: "3s", For: "10m0s"},
+			exitOK, `,"fault":"latency","rate":0.125,"latency":"3s","for":"10m0s"`,
 			[]string{"latency of 3s  12.5% of calls"},
 		},
+		{"for scripts", []string{"saga.BookCar", "panic", "--rate", "1", "-o", "json"}, exitOK, `,"fault":"panic","rate":1,"for":"10m0s"`, []string{`"rate": 1`}},
 		{
-			"for scripts",
-			[]string{"saga.BookCar", "panic", "--rate", "1", "-o", "json"},
-			fields{"ok": true, "target": "saga.BookCar", "fault": "panic", "rate": 1, "until": ago(-time.Minute)},
-			exitOK,
-			adminRequest{Target: "saga.BookCar", Fault: "panic", Rate: 1, For: "10m0s"},
-			[]string{`"rate": 1`},
-		},
-		{
-			"a fault that only the stack knows",
+			"a fault that the stack does not know",
 			[]string{"saga.BookCar", "melt", "--times", "1"},
-			refused("invalid_request"), exitFailed,
-			adminRequest{Target: "saga.BookCar", Fault: "melt", Times: 1, For: "10m0s"},
-			[]string{"the fake says invalid_request"},
-		},
-		{
-			"a stack without it",
-			[]string{"saga.BookCar", "panic", "--times", "1"},
-			refused("chaos_disabled"), exitFailed,
-			adminRequest{Target: "saga.BookCar", Fault: "panic", Times: 1, For: "10m0s"},
-			[]string{"the fake says chaos_disabled (chaos_disabled)"},
+			exitFailed, `,"fault":"melt","times":1,"for":"10m0s"`,
+			[]string{`there is no fault "melt"`, "(invalid_request)"},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
-			f.answer = func(adminRequest) any { return tt.answer }
-			ta := f.newOperator()
-			if code := ta.play(t, append([]string{"chaos", "set"}, tt.args...)...); code != tt.code {
-				t.Errorf("exit %d, want %d", code, tt.code)
-			}
-			tt.req.Command, tt.req.By = "chaos.set", fakeARN
-			if diff := cmp.Diff(f.last("chaos.set"), tt.req); diff != "" {
-				t.Errorf("request (-got +want):\n%s", diff)
-			}
-			mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want...)
-			if out := ta.stdout.String(); ta.json() && !json.Valid([]byte(out)) {
-				t.Errorf("no JSON: %s", out)
-			}
+			inCloud(t, func(t *testing.T, c *cloud) {
+				ta := c.newOperator()
+				c.run(ta, tt.code, append([]string{"chaos", "set"}, tt.args...)...)
+				c.wants("chaos.set", `,"target":"saga.BookCar"`+tt.sent+byMe)
+				mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want...)
+				if out := ta.stdout.String(); ta.json() && !json.Valid([]byte(out)) {
+					t.Errorf("no JSON: %s", out)
+				}
+			}, "ChaosEnabled", "true")
 		})
 	}
 }
 
-func TestChaosClear(t *testing.T) {
+func TestChaosIsDisabled(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	cleared := []string{"saga.BookCar", "saga.Book\x1b[2JHotel"}
-	f.answer = func(adminRequest) any { return fields{"ok": true, "cleared": cleared} }
-	for _, tt := range []struct {
-		args   []string
-		target string
-	}{{nil, ""}, {[]string{"saga.BookCar"}, "saga.BookCar"}} {
-		ta := f.newOperator()
-		if code := ta.play(t, append([]string{"chaos", "clear"}, tt.args...)...); code != exitOK || ta.stdout.String() != "saga.BookCar\nsaga.Book\ufffd[2JHotel\n" {
-			t.Errorf("exit %d: %q", code, ta.stdout)
-		}
-		if diff := cmp.Diff(f.last("chaos.clear"), adminRequest{Command: "chaos.clear", By: fakeARN, Target: tt.target}); diff != "" {
-			t.Errorf("request (-got +want):\n%s", diff)
-		}
-	}
-	cleared = []string{}
-	ta := f.newOperator()
-	if code := ta.play(t, "chaos", "clear"); code != exitOK || ta.stdout.String() != "" {
-		t.Errorf("exit %d: %s", code, ta.stdout)
-	}
-	mustContain(t, "stderr", ta.stderr.String(), "no faults are set")
-	ta = f.newOperator()
-	if code := ta.play(t, "chaos", "clear", "-o", "json"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	mustContain(t, "stdout", ta.stdout.String(), `"cleared": []`)
+	inCloud(t, func(t *testing.T, c *cloud) {
+		ta := c.newOperator()
+		c.run(ta, exitFailed, "chaos", "set", "saga.BookCar", "panic", "--times", "1")
+		mustContain(t, "stderr", ta.stderr.String(), "ChaosEnabled=true", "(chaos_disabled)")
+	})
 }
 
+// Faults that are set can be seen, and ended one by one or together.
+func TestChaosClear(t *testing.T) {
+	t.Parallel()
+	inCloud(t, func(t *testing.T, c *cloud) {
+		for _, words := range [][]string{{"saga.BookCar", "panic", "--times", "1"}, {"saga.BookHotel", "timeout", "--rate", "1"}, {"saga.CancelHotel", "latency", "--latency", "1m30s", "--rate", "1"}} {
+			c.run(c.newOperator(), exitOK, append([]string{"chaos", "set"}, words...)...)
+		}
+		ta := c.newOperator()
+		c.run(ta, exitOK, "chaos", "ls")
+		mustContain(t, "stdout", ta.stdout.String(), "TARGET", "saga.BookCar", "next call", "saga.BookHotel", "latency of 1m30s", "100% of calls", "in 9m59s")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "chaos", "clear", "saga.BookCar")
+		if ta.stdout.String() != "saga.BookCar\n" {
+			t.Errorf("cleared %q", ta.stdout)
+		}
+		c.wants("chaos.clear", `,"target":"saga.BookCar"`+byMe)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "chaos", "clear")
+		mustContain(t, "stdout", ta.stdout.String(), "saga.BookHotel\n", "saga.CancelHotel\n")
+		c.wants("chaos.clear", byMe)
+		for _, words := range [][]string{{"chaos", "clear"}, {"chaos", "list"}} {
+			ta = c.newOperator()
+			c.run(ta, exitOK, words...)
+			if ta.stdout.String() != "" {
+				t.Errorf("stdout %q", ta.stdout)
+			}
+			mustContain(t, "stderr", ta.stderr.String(), "no faults are set")
+		}
+		ta = c.newOperator()
+		c.run(ta, exitOK, "chaos", "clear", "-o", "json")
+		mustContain(t, "stdout", ta.stdout.String(), `"cleared": []`)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "chaos", "ls", "-o", "json")
+		mustContain(t, "stdout", ta.stdout.String(), `"enabled": true`, `"faults": []`)
+	}, "ChaosEnabled", "true")
+}
+
+// What a stack lists is shown without what would move a terminal's cursor.
 func TestChaosList(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	list := fields{"ok": true, "enabled": true, "faults": []fields{
-		{"target": "saga.BookCar", "fault": "panic", "times_left": 0, "until": ago(-time.Hour), "by": "me"},
-		{"target": "saga.CancelHotel", "fault": "latency", "rate": 1, "latency": "1m30s", "until": ago(time.Second)},
-	}}
-	f.answer = func(adminRequest) any { return list }
-	ta := f.newOperator()
+	none := 0
+	w := newWire(t, only(adminapi.ChaosStatusAnswer{Enabled: true, Faults: []adminapi.Fault{
+		{Target: "saga.Book\x1b[2JCar", Fault: adminapi.FaultPanic, TimesLeft: &none, Until: task.At(before(-time.Hour)), By: "me"},
+		{Target: "saga.CancelHotel", Fault: adminapi.FaultLatency, Rate: 1, Latency: "1m30s", Until: task.At(before(time.Second))},
+	}}))
+	ta := w.newOperator()
 	if code := ta.play(t, "chaos", "ls"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	mustContain(t, "stdout", ta.stdout.String(), "TARGET", "used up", "in 1h00m", "me\n", "latency of 1m30s", "100% of calls", "expired")
-	list["faults"] = []fields{}
-	ta = f.newOperator()
-	if code := ta.play(t, "chaos", "list"); code != exitOK || ta.stdout.String() != "" {
-		t.Errorf("exit %d: %s", code, ta.stdout)
-	}
-	mustContain(t, "stderr", ta.stderr.String(), "no faults are set")
-	ta = f.newOperator()
-	if code := ta.play(t, "chaos", "ls", "-o", "json"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	mustContain(t, "stdout", ta.stdout.String(), `"enabled": true`)
+	mustContain(t, "stdout", ta.stdout.String(), "saga.Book\ufffd[2JCar", "used up", "in 1h00m", "me\n", "latency of 1m30s", "expired")
 }
 
 // Completion, help and limits are those of the package that injects.

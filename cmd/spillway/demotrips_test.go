@@ -13,10 +13,11 @@ import (
 	"github.com/spillway-go/spillway/pkg/client"
 )
 
-// tripStack is a stack that books trips: a fake admin function and a fake API
-// over one stock.
+// tripStack is a stack that books trips: there is no engine in memory that runs
+// their sagas. It answers the admin function's commands and the API over one
+// stock.
 type tripStack struct {
-	admin *fakeAdmin
+	admin *wire
 	api   *fakeAPI
 
 	// A test may set these before the first request.
@@ -33,47 +34,49 @@ type tripStack struct {
 
 func newTripStack(t *testing.T) *tripStack {
 	t.Helper()
-	s := &tripStack{admin: newFakeAdmin(t), api: newFakeAPI(t), stock: map[string]int{"car-others": 7}}
-	s.admin.answer, s.api.trip = s.answer, s.book
+	s := &tripStack{api: newFakeAPI(t), stock: map[string]int{"car-others": 7}}
+	s.admin, s.api.trip = newWire(t, s.answer), s.book
 	return s
 }
 
-func (s *tripStack) answer(req adminRequest) any {
+func (s *tripStack) answer(q asked) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch req.Command {
-	case "inventory.put":
-		for _, item := range req.Items {
-			s.stock[item.ID] = item.Available
+	switch q.Command {
+	case string(adminapi.InventoryPut):
+		for _, item := range q.Items {
+			s.stock[item.ID] = *item.Available
 		}
-		return fields{"ok": true, "items": req.Items}
-	case "inventory.get":
-		items := make([]adminapi.StockItem, len(req.IDs))
-		for i, id := range req.IDs {
-			items[i] = adminapi.StockItem{ID: id, Available: s.stock[id]}
+		return adminapi.InventoryAnswer{}
+	case string(adminapi.InventoryGet):
+		answer := adminapi.InventoryAnswer{}
+		for _, id := range q.IDs {
+			answer.Items = append(answer.Items, adminapi.StockItem{ID: id, Available: s.stock[id]})
 		}
-		return fields{"ok": true, "items": items}
-	case "chaos.set", "chaos.clear":
+		return answer
+	case string(adminapi.ChaosSet), string(adminapi.ChaosClear):
 		if s.noChaos {
-			return refused("chaos_disabled")
+			return refusedAs(adminapi.CodeChaosDisabled)
 		}
-		if req.Target != "saga.CancelHotel" {
-			return refused("invalid_request")
+		if q.Target != "saga.CancelHotel" {
+			return refusedAs(adminapi.CodeInvalid)
 		}
-		s.broken = req.Command == "chaos.set"
-		return fields{"ok": true}
-	case "saga.resume":
-		if !s.parked || req.Step != "CancelHotel" || !strings.HasSuffix(req.Execution, "-1") {
-			return refused("not_found")
+		if s.broken = q.Command == string(adminapi.ChaosSet); !s.broken {
+			return adminapi.ChaosClearAnswer{Cleared: []string{q.Target}}
+		}
+		return adminapi.Fault{Target: q.Target, Fault: adminapi.FaultError, Rate: 1}
+	case string(adminapi.SagaResume):
+		if !s.parked || q.Step != "CancelHotel" || !strings.HasSuffix(q.Execution, "-1") {
+			return refusedAs(adminapi.CodeNotFound)
 		}
 		if s.broken {
-			return refused("compensation_failed")
+			return refusedAs(adminapi.CodeCompensation)
 		}
 		s.parked = false
 		s.stock[demoHotel]++
-		return fields{"ok": true, "execution": req.Execution, "step": req.Step, "outcome": "resumed", "job_id": "01JOB"}
+		return adminapi.SagaHandled{Execution: q.Execution, Step: q.Step, Outcome: adminapi.HandledResumed, JobID: "01JOB"}
 	default:
-		return refused("unknown_command")
+		return refusedAs(adminapi.CodeUnknownCommand)
 	}
 }
 
@@ -160,7 +163,7 @@ func TestDemoTrips(t *testing.T) {
 					}
 				}
 			}, exitFailed,
-			[]string{"Trip 3", "the fake says not_found"},
+			[]string{"Trip 3", "the function says not_found"},
 			3,
 			map[string]int{"hotel-demo": 3, "flight-demo": 4, "car-demo": 4, "car-demo-gone": 0, "car-others": 7},
 		},
@@ -198,7 +201,7 @@ func TestDemoTripsRefused(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "demo trips has no JSON output")
-	s.admin.answer = func(adminRequest) any { return refused("unknown_command") }
+	s.admin.answer = only(refusedAs(adminapi.CodeUnknownCommand))
 	ta = s.admin.newOperator()
 	if code := ta.try(t, s.api.url, "demo", "trips"); code != exitFailed {
 		t.Errorf("exit %d", code)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"encoding/json"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -9,122 +9,128 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func TestGroups(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(adminRequest) any {
-		return fields{
-			"ok": true, "queue": "saga", "name": "q", "depth": 41, "in_flight": 2, "delayed": 1, "oldest_age": "26h3m0s", "indexed": 40, "complete": false, "note": "of 41 messages, 40 have a task",
-			"groups": []fields{
-				{"fingerprint": "ab", "type": "noop", "code": "boom", "message": strings.Repeat("long ", 40), "count": 40, "first_seen": ago(26 * time.Hour), "last_seen": ago(5 * time.Minute), "moved_by": "worker", "sample": fields{"task_id": "01TASK", "message_id": "m1"}},
-				{"count": 1, "first_seen": ago(time.Hour), "last_seen": ago(time.Hour), "moved_by": "sqs", "sample": fields{"message_id": "m2"}},
+	w := newWire(t, only(adminapi.DLQStatusAnswer{
+		Queue: "saga", Name: "q", Depth: 41, InFlight: 2, Delayed: 1, OldestAge: "26h3m0s", Indexed: 40, Note: "of 41 messages, 40 have a task",
+		Groups: []adminapi.Group{
+			{
+				Fingerprint: "ab", Type: "noop", Code: "boom", Message: strings.Repeat("long\x1b[2J ", 40), Count: 40, FirstSeen: task.At(before(26 * time.Hour)),
+				LastSeen: task.At(before(5 * time.Minute)), MovedBy: adminapi.MovedByWorker, Sample: adminapi.Sample{TaskID: "01TASK", MessageID: "m1"},
 			},
-		}
-	}
-	ta := f.atTerminal("")
+			{
+				Count: 1, FirstSeen: task.At(before(time.Hour)), LastSeen: task.At(before(time.Hour)), MovedBy: adminapi.MovedBySQS,
+				Sample: adminapi.Sample{MessageID: "m2"},
+			},
+		},
+	}))
+	ta := w.atTerminal("")
 	if code := ta.play(t, "dlq", "groups", "--queue", "saga"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	out := ta.stdout.String()
 	mustContain(t, "stdout", out, "saga: 41 messages, 2 in flight, 1 delayed, the oldest 26h03m old",
-		"    40 × noop  boom: long", "first 26h00m ago, last 5m00s ago, for example 01TASK", "     1 × moved by sqs", "for example m2")
+		"    40 × noop  boom: long\ufffd[2J", "first 26h00m ago, last 5m00s ago, for example 01TASK", "     1 × moved by sqs", "for example m2")
 	mustContain(t, "stderr", ta.stderr.String(), "more than could be looked at", "40 have a task")
 	for line := range strings.Lines(out) {
 		if len([]rune(line)) > 71 {
 			t.Errorf("wider than the screen: %q", line)
 		}
 	}
-	if diff := cmp.Diff(f.last("dlq.status"), adminRequest{Command: "dlq.status", Queue: "saga"}); diff != "" {
-		t.Errorf("request (-got +want):\n%s", diff)
-	}
+	w.wants("dlq.status", `,"queue":"saga"`)
 
-	f.answer = func(adminRequest) any { return refused("unknown_queue") }
+	w.answer = only(refusedAs(adminapi.CodeUnknownQueue))
 	for _, format := range []string{"table", "json"} {
-		ta = f.newOperator()
+		ta = w.newOperator()
 		if code := ta.play(t, "dlq", "groups", "-o", format); code != exitFailed {
 			t.Errorf("exit %d", code)
 		}
-		mustContain(t, "stderr", ta.stderr.String(), "the fake says unknown_queue")
+		mustContain(t, "stderr", ta.stderr.String(), "the function says unknown_queue")
 	}
 	mustContain(t, "stdout", ta.stdout.String(), `"ok": false`)
 }
 
 // letters are two dead letters: one with all there is, one with nothing.
-func letters() []fields {
-	return []fields{
+func letters() []adminapi.Letter {
+	hourAgo := task.At(before(time.Hour))
+	return []adminapi.Letter{
 		{
-			"message_id": "m1", "task_id": "01TASK", "type": "noop", "tenant": "t1", "receive_count": 3, "sent_at": ago(time.Hour), "age": "1h0m0s", "moved_by": "worker", "origin": "backlog", "run": 2, "replays": 1,
-			"error": fields{
-				"code": "boom", "message": "it broke\nbadly", "retryable": true, "attempts": 5, "failed_at": ago(time.Hour), "fingerprint": "abcd", "function": "worker", "version": "7", "request_id": "r1", "trace_id": "1-2-3",
-				"history": []fields{{"attempt": 4, "at": ago(2 * time.Hour), "code": "timeout"}, {"attempt": 5, "at": ago(time.Hour), "code": "boom"}},
+			MessageID: "m1", TaskID: "01TASK", Type: "noop", Tenant: "t1", ReceiveCount: 3, SentAt: hourAgo, Age: "1h0m0s", MovedBy: adminapi.MovedByWorker,
+			Origin: "backlog", Run: 2, Replays: 1,
+			Error: adminapi.Failure{
+				Code: "boom", Message: "it broke\nbadly", Retryable: true, Attempts: 5, FailedAt: hourAgo, Fingerprint: "abcd", Function: "worker", Version: "7",
+				RequestID: "r1", TraceID: "1-2-3",
+				History: []task.Attempt{{Attempt: 4, At: task.At(before(2 * time.Hour)), Code: "timeout"}, {Attempt: 5, At: hourAgo, Code: "boom"}},
 			},
-			"body": `{"v":1,"input":{"n":12345678901234567890}}`,
+			Body: `{"v":1,"input":{"n":12345678901234567890}}`,
 		},
-		{"message_id": "m2", "receive_count": 6, "sent_at": ago(time.Minute), "age": "1m0s", "moved_by": "sqs", "body": "no JSON \x1b[2J", "replays": 0},
+		{MessageID: "m2", ReceiveCount: 6, SentAt: task.At(before(time.Minute)), Age: "1m0s", MovedBy: adminapi.MovedBySQS, Body: "no JSON \x1b[2J"},
 	}
 }
 
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(adminRequest) any {
-		return fields{"ok": true, "queue": "tasks", "messages": letters(), "complete": true}
-	}
-	ta := f.newOperator()
+	w := newWire(t, only(adminapi.DLQListAnswer{Queue: "tasks", Messages: letters(), Complete: true}))
+	ta := w.newOperator()
 	if code := ta.play(t, "dlq", "ls", "--type", "noop", "--max", "7"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	lines := strings.Split(ta.stdout.String(), "\n")
 	mustContain(t, "first line", lines[1], "01TASK", "noop", "1h00m", "5", "boom: it broke badly")
 	mustContain(t, "second line", lines[2], "m2", "1m00s", "-", "moved by sqs")
-	if diff := cmp.Diff(f.last("dlq.list"), adminRequest{Command: "dlq.list", Queue: "tasks", Max: 7, Filter: &adminapi.Filter{Type: "noop"}}); diff != "" {
-		t.Errorf("request (-got +want):\n%s", diff)
-	}
+	w.wants("dlq.list", `,"queue":"tasks","filter":{"type":"noop"},"max":7`)
 
-	ta = f.newOperator()
+	ta = w.newOperator()
 	if code := ta.play(t, "dlq", "show", "01TASK"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "message      m1", "tenant       t1", "origin       backlog", "error        boom: it broke badly",
 		"4  1999-12-31 22:00", "timeout", "function     worker 7", "request      r1", "trace        1-2-3", "fingerprint  abcd", `"n": 12345678901234567890`,
-		"message   m2", "SQS itself", "no JSON �[2J")
-	if diff := cmp.Diff(f.last("dlq.list").Filter, &adminapi.Filter{IDs: []string{"01TASK"}}); diff != "" {
-		t.Errorf("filter (-got +want):\n%s", diff)
-	}
-
-	ta = f.newOperator()
-	if code := ta.play(t, "dlq", "show", "m1", "-o", "json"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	var page adminapi.DLQListAnswer
-	if err := json.Unmarshal([]byte(ta.stdout.String()), &page); err != nil || len(page.Messages) != 2 {
-		t.Errorf("answer %+v, %v", page, err)
-	}
+		"message   m2", "SQS itself", "no JSON \ufffd[2J")
+	w.wants("dlq.list", `,"queue":"tasks","filter":{"ids":["01TASK"]},"max":10`)
 }
 
-func TestNoDeadLetters(t *testing.T) {
+// The letters of the real function, as a person and as a script reads them.
+func TestDeadLettersOfTheStack(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	complete := true
-	f.answer = func(adminRequest) any {
-		return fields{"ok": true, "queue": "tasks", "messages": []fields{}, "complete": complete}
-	}
-	ta := f.newOperator()
-	if code := ta.play(t, "dlq", "ls"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	mustContain(t, "stderr", ta.stderr.String(), "no messages")
-	for _, format := range []string{"table", "json"} {
-		ta = f.newOperator()
-		if code := ta.play(t, "dlq", "show", "01X", "-o", format); code != exitFailed {
-			t.Errorf("exit %d", code)
+	inCloud(t, func(t *testing.T, c *cloud) {
+		ta := c.newOperator()
+		c.run(ta, exitOK, "dlq", "ls")
+		mustContain(t, "stderr", ta.stderr.String(), "no messages")
+		for _, format := range []string{"table", "json"} {
+			ta = c.newOperator()
+			c.run(ta, exitFailed, "dlq", "show", "01X", "-o", format)
+			mustContain(t, "stderr", ta.stderr.String(), "there is no dead letter of tasks with this id", "spillway task get 01X")
 		}
-		mustContain(t, "stderr", ta.stderr.String(), "there is no dead letter of tasks with this id", "spillway task get 01X")
-	}
-	complete = false
-	ta = f.newOperator()
+
+		ids := c.dead(3)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "ls")
+		mustContain(t, "stdout", ta.stdout.String(), ids[0], ids[2], "webhook.deliver", "http_503: hooks.example.com answered 503 Service Unavailable")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "groups")
+		mustContain(t, "stdout", ta.stdout.String(), "tasks: 3 messages", "     3 × webhook.deliver  http_503")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "show", ids[1])
+		mustContain(t, "stdout", ta.stdout.String(), "task         "+ids[1], "moved by     worker", "origin       spillway-tasks", `"url": "https://hooks.example.com/1"`)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "show", ids[1], "-o", "json")
+		page, err := adminapi.DLQList.Answer([]byte(ta.stdout.String()))
+		if err != nil || len(page.Messages) != 1 || page.Messages[0].Error.Code != "http_503" {
+			t.Errorf("answer %+v, %v", page, err)
+		}
+		if c.letters() != 3 {
+			t.Errorf("%d letters are left", c.letters())
+		}
+	})
+}
+
+func TestDeadLettersOutOfSight(t *testing.T) {
+	t.Parallel()
+	ta := newWire(t, only(adminapi.DLQListAnswer{Queue: "tasks"})).newOperator()
 	if code := ta.play(t, "dlq", "show", "01X"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
@@ -133,38 +139,70 @@ func TestNoDeadLetters(t *testing.T) {
 
 func TestJobs(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	entry := fields{
-		"job_id": "01JOB", "kind": "replay", "queue": "tasks", "status": "stopped", "by": fakeARN, "request_id": "r1", "created_at": ago(time.Hour), "started_at": ago(time.Hour),
-		"filter": fields{"type": "noop"}, "rate": 12.5, "max": 500, "canary": fields{"size": 5}, "planned": 100, "replayed": 40, "skipped": 3, "dropped": 1, "note": "be careful", "failed": 2, "at_least_once": 1,
-		"reasons": fields{"task_finished": 3}, "outcomes": fields{"succeeded": 38, "failed_other": 2}, "resume": "dlq.replay with this plan_id",
-		"events": []fields{{"at": ago(time.Hour), "what": "planned", "by": fakeARN}, {"at": ago(time.Minute), "what": "stopped", "by": "somebody \x1belse"}},
+	hourAgo := task.At(before(time.Hour))
+	entry := adminapi.Job{
+		JobID: "01JOB", Kind: adminapi.KindReplay, Queue: "tasks", Status: adminapi.JobStopped, By: fakeARN, RequestID: "r1", CreatedAt: hourAgo, StartedAt: hourAgo,
+		Filter: adminapi.Filter{Type: "noop"}, Rate: 12.5, Max: 500, Canary: &adminapi.Canary{Size: 5}, Planned: 100, Note: "be careful",
+		Counts: adminapi.Counts{
+			Replayed: 40, Skipped: 3, Dropped: 1, Failed: 2, AtLeastOnce: 1, Reasons: map[adminapi.Reason]int{adminapi.ReasonQueued: 3},
+		},
+		Outcomes: &adminapi.Outcomes{Succeeded: 38, FailedOther: 2},
+		Events:   []adminapi.JobEvent{{At: hourAgo, What: "planned", By: fakeARN}, {At: task.At(before(time.Minute)), What: "stopped", By: "another \x1bone"}},
 	}
-	f.answer = func(r adminRequest) any {
+	w := newWire(t, func(q asked) any {
+		j := entry
 		switch {
-		case r.JobID == "":
-			return fields{"ok": true, "jobs": []fields{entry, {"job_id": "01OLD", "kind": "purge", "queue": "saga", "status": "done", "created_at": ago(50 * time.Hour), "matched": 3, "quarantined": 3}}}
-		case r.Max > 0:
-			entry["messages"] = []fields{{"message_id": "m1", "task_id": "01TASK", "run": 2, "outcome": "replayed", "became": "succeeded"}, {"message_id": "m2", "outcome": "skipped", "reason": "foreign"}}
+		case q.JobID == "":
+			return adminapi.JobsAnswer{Jobs: []adminapi.Job{j, {
+				JobID: "01OLD", Kind: adminapi.KindPurge, Queue: "saga", Status: adminapi.JobDone, CreatedAt: task.At(before(50 * time.Hour)),
+				Counts: adminapi.Counts{Matched: 3, Quarantined: 3},
+			}}}
+		case q.Max > 0:
+			j.Messages = []adminapi.JobMessage{
+				{MessageID: "m1", TaskID: "01TASK", Run: 2, Outcome: adminapi.OutcomeReplayed, Became: "succeeded"},
+				{MessageID: "m2", Outcome: adminapi.OutcomeSkipped, Reason: adminapi.ReasonOrigin},
+			}
 		}
-		return fields{"ok": true, "job": entry}
-	}
-	ta := f.newOperator()
+		return adminapi.JobAnswer{Job: &j}
+	})
+	ta := w.newOperator()
 	if code := ta.play(t, "dlq", "jobs"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), "01JOB", "stopped", "40 replayed, 2 skipped, 1 dropped, their tasks have ended, 2 not sent", "01OLD", "3 moved to quarantine")
 
-	ta = f.newOperator()
+	ta = w.newOperator()
 	if code := ta.play(t, "dlq", "jobs", "01JOB", "--max", "10"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stdout", ta.stdout.String(), `filter            {"type":"noop"}`, "rate              12.5/s", "canary            5: 0 succeeded", "may arrive twice  1", "planned           100", "note              be careful",
-		"  3  task_finished", "  38  succeeded", "   2  failed another way", "planned", "somebody �else",
-		"01TASK    2  replayed  succeeded", "m2        0  skipped", "foreign", "go on with\n  spillway dlq replay --plan 01JOB")
-	if diff := cmp.Diff(f.last("dlq.jobs"), adminRequest{Command: "dlq.jobs", JobID: "01JOB", Max: 10}); diff != "" {
-		t.Errorf("request (-got +want):\n%s", diff)
-	}
+		"  3  queued", "  38  succeeded", "   2  failed another way", "planned", "another \ufffdone",
+		"01TASK    2  replayed  succeeded", "m2        0  skipped", "unknown_origin", "go on with\n  spillway dlq replay --plan 01JOB")
+	w.wants("dlq.jobs", `,"job_id":"01JOB","max":10`)
+}
+
+// The audit trail of the real function.
+func TestJobsOfTheStack(t *testing.T) {
+	t.Parallel()
+	inCloud(t, func(t *testing.T, c *cloud) {
+		ta := c.newOperator()
+		c.run(ta, exitOK, "dlq", "jobs")
+		mustContain(t, "stderr", ta.stderr.String(), "no jobs")
+		ids := c.dead(2)
+		c.run(c.newOperator(), exitOK, "dlq", "replay", "--yes", "--type", "webhook.deliver", "--rate", "5")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "jobs")
+		mustContain(t, "stdout", ta.stdout.String(), c.plan(), "replay  tasks  done", "2 replayed", fakeARN)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "jobs", c.plan(), "--max", "10")
+		mustContain(t, "stdout", ta.stdout.String(), "kind      replay", "status    done", `{"type":"webhook.deliver"}`, "rate      5/s", "planned   2", "2  succeeded", "executed", ids[0], ids[1], "replayed  succeeded")
+		ta = c.newOperator()
+		c.run(ta, exitFailed, "dlq", "jobs", "01LOST")
+		mustContain(t, "stderr", ta.stderr.String(), "(not_found)")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "dlq", "stop", c.plan()) // harmless for one that has ended
+		mustContain(t, "stdout", ta.stdout.String(), "done. See how far it came with\n  spillway dlq jobs "+c.plan())
+	})
 }
 
 func TestResumeLine(t *testing.T) {
@@ -188,48 +226,6 @@ func TestResumeLine(t *testing.T) {
 	}
 }
 
-func TestStop(t *testing.T) {
-	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(r adminRequest) any { return fields{"ok": true, "job_id": r.JobID, "status": "stopping"} }
-	ta := f.newOperator()
-	if code := ta.play(t, "dlq", "stop", "01JOB"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	mustContain(t, "stdout", ta.stdout.String(), "stopping", "spillway dlq jobs 01JOB")
-}
-
-// quarantine is a queue of 50 that is purged by two invocations.
-func quarantine(f *fakeAdmin) {
-	looks := map[string]int{} // of each job
-	f.answer = func(r adminRequest) any {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		j := adminapi.Job{JobID: r.JobID, Kind: "purge", Queue: "tasks", Status: adminapi.JobRunning, Counts: adminapi.Counts{Quarantined: 20}}
-		if r.JobID == "01BACK" {
-			j.Kind, j.Quarantined, j.Restored = "restore", 0, 20
-		}
-		switch r.Command {
-		case "dlq.purge":
-			if r.DryRun {
-				return fields{"ok": true, "job_id": "01PURGE", "matched": 50, "quarantined": 0, "done": true}
-			}
-			return fields{"ok": true, "job_id": "01PURGE", "matched": 50, "quarantined": 20, "done": false, "restorable_until": ago(-336 * time.Hour)}
-		case "dlq.restore":
-			return fields{"ok": true, "job_id": "01BACK", "restored": 20, "done": false}
-		default:
-			if r.JobID == "" {
-				return fields{"ok": true, "jobs": []adminapi.Job{}}
-			}
-			if looks[r.JobID]++; looks[r.JobID] == 3 {
-				j.Status = adminapi.JobDone
-				j.Quarantined, j.Restored = j.Quarantined/20*50, j.Restored/20*50
-			}
-			return fields{"ok": true, "job": j}
-		}
-	}
-}
-
 func TestPurgeAndRestore(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -238,37 +234,59 @@ func TestPurgeAndRestore(t *testing.T) {
 		code        int
 		sent        []string
 		want        []string
+		left        int // letters in the queue
 	}{
-		{"script", "", []string{"purge", "--confirm", "tasks", "--yes"}, exitOK, []string{"dlq.purge"}, []string{"purging 20", "50 moved to quarantine", "kept until", "spillway dlq restore 01PURGE"}},
-		{"named", "tasks\n", []string{"purge"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"Take 50 messages out of the dead-letter queue of tasks? Type tasks to go ahead:"}},
-		{"misnamed", "yes\n", []string{"purge"}, exitFailed, []string{"dlq.purge dry"}, []string{"nothing was changed"}},
-		{"confirmed", "y\n", []string{"purge", "--confirm", "tasks"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"[y/N]"}},
-		{"declined", "n\n", []string{"purge", "--confirm", "tasks"}, exitFailed, []string{"dlq.purge dry"}, []string{"nothing was changed"}},
-		{"dry", "", []string{"purge", "--dry-run"}, exitOK, []string{"dlq.purge dry"}, []string{"50 messages matched"}},
-		{"nobody there", "", []string{"purge", "--confirm", "tasks"}, exitUsage, []string{"dlq.purge dry"}, []string{"spillway dlq purge --confirm tasks --yes"}},
-		{"json", "", []string{"purge", "--confirm", "tasks", "--yes", "-o", "json"}, exitOK, []string{"dlq.purge"}, []string{`"quarantined": 50`}},
-		{"restore", "", []string{"restore", "01PURGE", "--yes"}, exitOK, []string{"dlq.restore"}, []string{"restoring 20", "50 restored"}},
-		{"restore asks", "y\n", []string{"restore", "01PURGE"}, exitOK, []string{"dlq.restore"}, []string{"Put 20 messages back into the dead-letter queue of tasks?"}},
-		{"restore declined", "n\n", []string{"restore", "01PURGE"}, exitFailed, nil, []string{"nothing was changed"}},
-		{"restore of no purge", "y\n", []string{"restore", "01BACK"}, exitUsage, nil, []string{"only a purge can be restored"}},
-		{"restore, nobody there", "", []string{"restore", "01PURGE"}, exitUsage, nil, []string{"spillway dlq restore 01PURGE --yes"}},
+		{"script", "", []string{"purge", "--confirm", "tasks", "--yes"}, exitOK, []string{"dlq.purge"}, []string{"5 moved to quarantine", "kept until", "spillway dlq restore PURGE"}, 0},
+		{"named", "tasks\n", []string{"purge"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"Take 5 messages out of the dead-letter queue of tasks? Type tasks to go ahead:"}, 0},
+		{"misnamed", "yes\n", []string{"purge"}, exitFailed, []string{"dlq.purge dry"}, []string{"nothing was changed"}, 5},
+		{"confirmed", "y\n", []string{"purge", "--confirm", "tasks"}, exitOK, []string{"dlq.purge dry", "dlq.purge"}, []string{"[y/N]"}, 0},
+		{"declined", "n\n", []string{"purge", "--confirm", "tasks"}, exitFailed, []string{"dlq.purge dry"}, []string{"nothing was changed"}, 5},
+		{"dry", "", []string{"purge", "--dry-run"}, exitOK, []string{"dlq.purge dry"}, []string{"5 messages matched"}, 5},
+		{"without a terminal", "", []string{"purge", "--confirm", "tasks"}, exitUsage, []string{"dlq.purge dry"}, []string{"spillway dlq purge --confirm tasks --yes"}, 5},
+		{"json", "", []string{"purge", "--confirm", "tasks", "--yes", "-o", "json"}, exitOK, []string{"dlq.purge"}, []string{`"quarantined": 5`}, 0},
+		{"restore", "", []string{"restore", "PURGE", "--yes"}, exitOK, []string{"dlq.restore"}, []string{"5 restored"}, 5},
+		{"restore asks", "y\n", []string{"restore", "PURGE"}, exitOK, []string{"dlq.restore"}, []string{"Put 5 messages back into the dead-letter queue of tasks?"}, 5},
+		{"restore declined", "n\n", []string{"restore", "PURGE"}, exitFailed, nil, []string{"nothing was changed"}, 0},
+		{"restore of no purge", "y\n", []string{"restore", "PLAN"}, exitUsage, nil, []string{"is a replay, and only a purge can be restored"}, 5},
+		{"restore without a terminal", "", []string{"restore", "PURGE"}, exitUsage, nil, []string{"spillway dlq restore PURGE --yes"}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
-			quarantine(f)
-			ta := f.newOperator()
-			if tt.typed != "" {
-				ta = f.atTerminal(tt.typed)
-			}
-			if code := ta.play(t, append([]string{"dlq"}, tt.args...)...); code != tt.code {
-				t.Errorf("exit %d, want %d", code, tt.code)
-			}
-			if diff := cmp.Diff(f.sent(), tt.sent); diff != "" {
-				t.Errorf("calls (-got +want):\n%s", diff)
-			}
-			mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want...)
+			inCloud(t, func(t *testing.T, c *cloud) {
+				c.dead(5)
+				ids := strings.NewReplacer()
+				switch line := strings.Join(tt.args, " "); {
+				case strings.Contains(line, "restore PURGE"):
+					c.run(c.newOperator(), exitOK, "dlq", "purge", "--confirm", "tasks", "--yes")
+					ids = strings.NewReplacer("PURGE", c.job("dlq.purge"))
+				case strings.Contains(line, "PLAN"):
+					c.run(c.newOperator(), exitOK, "dlq", "replay", "--dry-run")
+					ids = strings.NewReplacer("PLAN", c.plan())
+				}
+				c.payloads = nil
+				ta := c.newOperator()
+				if tt.typed != "" {
+					ta = c.atTerminal(tt.typed)
+				}
+				args := []string{"dlq"}
+				for _, arg := range tt.args {
+					args = append(args, ids.Replace(arg))
+				}
+				c.run(ta, tt.code, args...)
+				if diff := cmp.Diff(c.sent(), tt.sent); diff != "" {
+					t.Errorf("calls (-got +want):\n%s", diff)
+				}
+				if strings.Contains(strings.Join(tt.want, ""), "restore PURGE") && tt.sent != nil {
+					ids = strings.NewReplacer("PURGE", c.job("dlq.purge"))
+				}
+				for _, want := range tt.want {
+					mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), ids.Replace(want))
+				}
+				if c.letters() != tt.left {
+					t.Errorf("%d letters are left, want %d", c.letters(), tt.left)
+				}
+			})
 		})
 	}
 }
@@ -276,28 +294,39 @@ func TestPurgeAndRestore(t *testing.T) {
 // What becomes a dead letter while the question stands is none of the answer's.
 func TestPurgeIsWhatWasShown(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	quarantine(f)
-	ta := f.atTerminal("y\n")
-	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--newer-than", "2h", "--max", "60"); code != exitOK {
-		t.Fatalf("exit %d", code)
-	}
-	want := adminRequest{Command: "dlq.purge", By: fakeARN, Queue: "tasks", Confirm: "tasks", JobID: "01PURGE"}
-	if diff := cmp.Diff(f.last("dlq.purge"), want); diff != "" {
-		t.Errorf("purge (-got +want):\n%s", diff)
-	}
+	inCloud(t, func(t *testing.T, c *cloud) {
+		c.dead(2)
+		ta := c.atTerminal("")
+		asked := false
+		ta.in = struct {
+			readerFunc
+			*output
+		}{func(b []byte) (int, error) {
+			if asked {
+				return 0, io.EOF
+			}
+			asked = true
+			c.dead(1)
+			return copy(b, "y\n"), nil
+		}, &output{}}
+		c.run(ta, exitOK, "dlq", "purge", "--confirm", "tasks", "--newer-than", "2h", "--max", "60")
+		c.wants("dlq.purge", `,"queue":"tasks","confirm":"tasks","job_id":"`+c.job("dlq.purge")+`"`+byMe)
+		mustContain(t, "stdout", ta.stdout.String(), "2 moved to quarantine")
+		if c.letters() != 1 {
+			t.Errorf("%d letters are left", c.letters())
+		}
+	})
 }
 
 // A stack that does not say which job its dry run was is asked for nothing else.
 func TestPurgeOfOlderStack(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(adminRequest) any { return fields{"ok": true, "matched": 3, "done": true} }
-	ta := f.atTerminal("y\n")
+	w := newWire(t, only(adminapi.PurgeAnswer{Matched: 3, Done: true}))
+	ta := w.atTerminal("y\n")
 	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--type", "noop"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
-	if diff := cmp.Diff(f.sent(), []string{"dlq.purge dry"}); diff != "" {
+	if diff := cmp.Diff(w.sent(), []string{"dlq.purge dry"}); diff != "" {
 		t.Errorf("calls (-got +want):\n%s", diff)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "the stack is older than this program")
@@ -306,34 +335,32 @@ func TestPurgeOfOlderStack(t *testing.T) {
 // The id of a purge that is under way is found among the jobs.
 func TestPurgeIsStopped(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	ta := f.newOperator()
+	var ta *testApp
 	looks, status := 0, adminapi.JobRunning
-	f.answer = func(r adminRequest) any {
-		if r.Command == "dlq.purge" {
-			return noAnswer{never: true}
-		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		ours := adminapi.Job{JobID: "01PURGE", Kind: "purge", Queue: "tasks", Status: status, Counts: adminapi.Counts{Quarantined: 20}}
+	w := newWire(t, func(q asked) any {
+		ours := adminapi.Job{JobID: "01PURGE", Kind: adminapi.KindPurge, Queue: "tasks", Status: status, Counts: adminapi.Counts{Quarantined: 20}}
 		switch {
-		case r.Command == "dlq.stop":
+		case q.Command == string(adminapi.DLQPurge):
+			return noReply{never: true}
+		case q.Command == string(adminapi.DLQStop):
 			status = adminapi.JobStopped
-			return fields{"ok": true, "status": "stopping"}
-		case r.JobID == "":
-			return fields{"ok": true, "jobs": []adminapi.Job{{JobID: "01A", Kind: "replay", Queue: "saga", Status: adminapi.JobRunning}, {JobID: "01B", Kind: "purge", Queue: "tasks", Status: adminapi.JobDone}, ours}}
+			return adminapi.StopAnswer{JobID: q.JobID, Status: adminapi.JobStopping}
+		case q.JobID == "":
+			return adminapi.JobsAnswer{Jobs: []adminapi.Job{
+				{JobID: "01A", Kind: adminapi.KindReplay, Queue: "saga", Status: adminapi.JobRunning},
+				{JobID: "01B", Kind: adminapi.KindPurge, Queue: "tasks", Status: adminapi.JobDone}, ours,
+			}}
 		}
 		if looks++; looks == 2 {
 			ta.interrupt()
 		}
-		return fields{"ok": true, "job": ours}
-	}
+		return adminapi.JobAnswer{Job: &ours}
+	})
+	ta = w.newOperator()
 	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitInterrupted {
 		t.Errorf("exit %d", code)
 	}
-	if got := f.last("dlq.stop").JobID; got != "01PURGE" {
-		t.Errorf("stopped %q", got)
-	}
+	w.wants("dlq.stop", `,"job_id":"01PURGE"`+byMe)
 	mustContain(t, "stdout", ta.stdout.String(), "purging 20")
 	mustContain(t, "stderr", ta.stderr.String(), "stopped after 20 messages: 20 moved to quarantine. Go on with\n  spillway dlq purge --confirm tasks")
 }
@@ -341,15 +368,15 @@ func TestPurgeIsStopped(t *testing.T) {
 // What is not known to be a job's cannot be stopped.
 func TestPurgeIsLeft(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	ta := f.newOperator()
-	f.answer = func(r adminRequest) any {
-		if r.Command == "dlq.purge" {
+	var ta *testApp
+	w := newWire(t, func(q asked) any {
+		if q.Command == string(adminapi.DLQPurge) {
 			ta.interrupt()
-			return noAnswer{never: true}
+			return noReply{never: true}
 		}
-		return fields{"ok": true, "jobs": []adminapi.Job{}}
-	}
+		return adminapi.JobsAnswer{}
+	})
+	ta = w.newOperator()
 	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitInterrupted {
 		t.Errorf("exit %d", code)
 	}
@@ -359,19 +386,18 @@ func TestPurgeIsLeft(t *testing.T) {
 // A purge that stalls is not begun anew by itself: it would be another one.
 func TestPurgeStalls(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(r adminRequest) any {
-		if r.Command == "dlq.purge" {
-			return fields{"ok": true, "job_id": "01PURGE", "matched": 50, "quarantined": 20, "done": false}
+	w := newWire(t, func(q asked) any {
+		if q.Command == string(adminapi.DLQPurge) {
+			return adminapi.PurgeAnswer{JobID: "01PURGE", Status: adminapi.JobRunning, Matched: 50, Quarantined: 20}
 		}
-		return fields{"ok": true, "job": adminapi.Job{JobID: r.JobID, Kind: "purge", Status: adminapi.JobStalled, Counts: adminapi.Counts{Quarantined: 20}}}
-	}
-	ta := f.newOperator()
+		return adminapi.JobAnswer{Job: &adminapi.Job{JobID: q.JobID, Kind: adminapi.KindPurge, Status: adminapi.JobStalled, Counts: adminapi.Counts{Quarantined: 20}}}
+	})
+	ta := w.newOperator()
 	if code := ta.play(t, "dlq", "purge", "--confirm", "tasks", "--yes"); code != exitFailed {
 		t.Errorf("exit %d", code)
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "has stalled after 20 messages", "Go on with\n  spillway dlq purge --confirm tasks")
-	if len(f.sent()) != 1 {
-		t.Errorf("calls %v", f.sent())
+	if len(w.sent()) != 1 {
+		t.Errorf("calls %v", w.sent())
 	}
 }

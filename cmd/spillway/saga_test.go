@@ -8,16 +8,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/client"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 const fakeSaga = "01KWEG73E0EDR6JV3CEXGQJRB2-1"
 
 // parkedHotel is a compensation that waits, as the admin function lists it.
-func parkedHotel() fields {
-	return fields{
-		"execution": fakeSaga, "task_id": "01KWEG73E0EDR6JV3CEXGQJRB2", "step": "CancelHotel", "error": fields{"code": "errorString", "message": "the hotel\x1b[2J answers 503"},
-		"completed": []string{"BookHotel", "BookFlight"}, "parked_at": ago(2*time.Minute + time.Second), "message_id": "m1",
+func parkedHotel() adminapi.ParkedStep {
+	return adminapi.ParkedStep{
+		Execution: fakeSaga, TaskID: "01KWEG73E0EDR6JV3CEXGQJRB2", Step: "CancelHotel",
+		Error:     adminapi.ParkedError{Code: "errorString", Message: "the hotel\x1b[2J answers 503"},
+		Completed: []string{"BookHotel", "BookFlight"}, ParkedAt: task.At(before(2*time.Minute + time.Second)), MessageID: "m1",
 	}
 }
 
@@ -55,22 +61,19 @@ func TestSagaHelp(t *testing.T) {
 
 func TestSagaList(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	list := fields{
-		"ok": true, "cursor": "page 2", "parked": []fields{parkedHotel()}, "foreign": 2, "note": "not all of the queue could be looked at",
-		"executions": []fields{
-			{"execution": fakeSaga, "status": "failed", "started_at": ago(3*time.Minute + time.Second), "stopped_at": ago(2*time.Minute + 31*time.Second)},
-			{"execution": "01B-1", "status": "running", "started_at": ago(9*time.Hour + time.Second)},
+	w := newWire(t, only(adminapi.SagaListAnswer{
+		Cursor: "page 2",
+		Parked: adminapi.Parked{Parked: []adminapi.ParkedStep{parkedHotel()}, Foreign: 2, Note: "not all of the queue could be looked at"},
+		Executions: []adminapi.SagaExecution{
+			{Execution: fakeSaga, Status: adminapi.SagaFailed, StartedAt: task.At(before(3*time.Minute + time.Second)), StoppedAt: task.At(before(2*time.Minute + 31*time.Second))},
+			{Execution: "01B-1", Status: adminapi.SagaRunning, StartedAt: task.At(before(9*time.Hour + time.Second))},
 		},
-	}
-	f.answer = func(adminRequest) any { return list }
-	ta := f.newOperator()
+	}))
+	ta := w.newOperator()
 	if code := ta.play(t, "saga", "ls", "--status", "failed", "--max", "2", "--cursor", "page 1"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	if diff := cmp.Diff(f.last("saga.list"), adminRequest{Command: "saga.list", Max: 2, Status: "failed", Cursor: "page 1"}); diff != "" {
-		t.Errorf("request (-got +want):\n%s", diff)
-	}
+	w.wants("saga.list", `,"status":"failed","max":2,"cursor":"page 1"`)
 	lines := strings.Split(ta.stdout.String(), "\n")
 	want := []string{
 		"EXECUTION                     STATUS     AGE  TOOK",
@@ -92,61 +95,120 @@ func TestSagaList(t *testing.T) {
 	}
 	mustContain(t, "stderr", ta.stderr.String(), "more: spillway saga ls --max 2 --cursor 'page 2' --status failed",
 		"no parked steps: 2, see spillway dlq ls --queue saga", "not all of the queue could be looked at")
+}
 
-	list = fields{"ok": true, "executions": []fields{}, "parked": []fields{}}
-	ta = f.newOperator()
-	if code := ta.play(t, "saga", "list"); code != exitOK || ta.stdout.String() != "" || ta.stderr.String() != "no executions\n" {
-		t.Errorf("exit %d: %q, %q", code, ta.stdout, ta.stderr)
+// The real function lists the executions of the machine, and none.
+func TestSagasOfTheStack(t *testing.T) {
+	t.Parallel()
+	inCloud(t, func(t *testing.T, c *cloud) {
+		ta := c.newOperator()
+		c.run(ta, exitOK, "saga", "list")
+		if ta.stdout.String() != "" || ta.stderr.String() != "no executions\n" {
+			t.Errorf("%q, %q", ta.stdout, ta.stderr)
+		}
+		c.wants("saga.list", `,"max":25`)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "saga", "ls", "-o", "json")
+		mustContain(t, "stdout", ta.stdout.String(), `"executions": []`, `"parked": []`)
+
+		trip, err := c.stack.Client(cloudTenant).Submit(t.Context(), client.SubmitRequest{Type: "trip.book", Input: json.RawMessage(
+			`{"traveler":"Ada","hotel":{"id":"hotel-1","nights":2},"flight":{"id":"flight-1","seats":1},"car":{"id":"car-1","days":2}}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.stack.Await("the saga runs", func() bool { return len(c.stack.Machine.Executions()) == 1 })
+		c.park(trip.ID + "-1")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "saga", "ls")
+		mustContain(t, "stdout", ta.stdout.String(), trip.ID+"-1  running", "CancelHotel", "errorString: the hotel answers 503")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "saga", "show", trip.ID+"-1")
+		mustContain(t, "stdout", ta.stdout.String(), trip.ID+"-1  running\nbegan ", "\nparked\n")
+		ta = c.newOperator()
+		c.run(ta, exitFailed, "saga", "show", "01GONE-1")
+		mustContain(t, "stderr", ta.stderr.String(), "there is no execution 01GONE-1", "(not_found)")
+	})
+}
+
+// park puts a step into the queue as the state machine does.
+func (c *cloud) park(execution string) {
+	c.t.Helper()
+	cfg := c.stack.Config()
+	url := "https://sqs." + cfg.Region + ".amazonaws.com/123456789012/" + c.stack.Name("SagaFailuresQueue")
+	body := `{"task_id":"` + execution + `","execution":"` + execution + `","step":"CancelHotel","error":{"code":"errorString","message":"the hotel answers 503"},"completed":["BookHotel"]}`
+	_, err := sqs.NewFromConfig(cfg).SendMessage(c.t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body})
+	if err != nil {
+		c.t.Fatal(err)
 	}
-	if diff := cmp.Diff(f.last("saga.list"), adminRequest{Command: "saga.list", Max: 25}); diff != "" {
-		t.Errorf("request (-got +want):\n%s", diff)
-	}
-	ta = f.newOperator()
-	if code := ta.play(t, "saga", "ls", "-o", "json"); code != exitOK || !json.Valid([]byte(ta.stdout.String())) {
-		t.Errorf("exit %d: %s", code, ta.stdout)
-	}
-	mustContain(t, "stdout", ta.stdout.String(), `"executions": []`, `"parked": []`)
 }
 
 // taken is a step of a path, with what else is said of it.
-func taken(state, typ, outcome string, ms int, more ...fields) fields {
-	s := fields{"state": state, "type": typ, "outcome": outcome, "took_ms": ms, "entered_at": ago(12*time.Second + 10*time.Millisecond)}
+func taken(state, typ string, outcome adminapi.StepOutcome, ms int64, more ...func(*adminapi.SagaStep)) adminapi.SagaStep {
+	s := adminapi.SagaStep{State: state, Type: typ, Outcome: outcome, TookMS: ms, EnteredAt: task.At(before(12*time.Second + 10*time.Millisecond))}
 	if typ == "Task" {
-		s["attempts"] = 1
+		s.Attempts = 1
 	}
-	for _, m := range more {
-		for k, v := range m {
-			s[k] = v
-		}
+	for _, set := range more {
+		set(&s)
 	}
 	return s
 }
 
+// tried is a step with several attempts, the last error of which is known.
+func tried(attempts int, err, cause string) func(*adminapi.SagaStep) {
+	return func(s *adminapi.SagaStep) { s.Attempts, s.Error, s.Cause = attempts, err, cause }
+}
+
+// undoing is a compensation.
+func undoing(step string) func(*adminapi.SagaStep) {
+	return func(s *adminapi.SagaStep) { s.Undoes = step }
+}
+
+// shown is an execution in a state, with its path.
+func shown(status adminapi.SagaStatus, path []adminapi.SagaStep, more ...func(*adminapi.SagaShowAnswer)) adminapi.SagaShowAnswer {
+	d := adminapi.SagaShowAnswer{Path: path, SagaExecution: adminapi.SagaExecution{
+		Execution: fakeSaga, Status: status, StartedAt: task.At(before(3*time.Minute + time.Second)),
+	}}
+	if status != adminapi.SagaRunning {
+		d.StoppedAt = task.At(before(2*time.Minute + 31*time.Second))
+	}
+	for _, set := range more {
+		set(&d)
+	}
+	return d
+}
+
+// because is why an execution has failed.
+func because(err, cause string) func(*adminapi.SagaShowAnswer) {
+	return func(d *adminapi.SagaShowAnswer) { d.Error, d.Cause = err, cause }
+}
+
 func TestSagaShow(t *testing.T) {
 	t.Parallel()
-	booked := []fields{
-		taken("Begin", "Pass", "ok", 3), taken("Recovering", "Choice", "ok", 1),
-		taken("RecordBookHotel", "Task", "ok", 40), taken("BookHotel", "Task", "ok", 21240, fields{"attempts": 2, "error": "States.Timeout"}),
-		taken("RecordBookFlight", "Task", "ok", 40), taken("BookFlight", "Task", "ok", 80),
-		taken("RecordBookCar", "Task", "ok", 40),
+	const ok, failed, ended, running = adminapi.StepOK, adminapi.StepFailed, adminapi.StepEnded, adminapi.StepRunning
+	booked := []adminapi.SagaStep{
+		taken("Begin", "Pass", ok, 3), taken("Recovering", "Choice", ok, 1),
+		taken("RecordBookHotel", "Task", ok, 40), taken("BookHotel", "Task", ok, 21240, tried(2, "States.Timeout", "")),
+		taken("RecordBookFlight", "Task", ok, 40), taken("BookFlight", "Task", ok, 80),
+		taken("RecordBookCar", "Task", ok, 40),
 	}
-	path := func(more ...fields) []fields { return append(booked[:len(booked):len(booked)], more...) }
-	soldOut := taken("BookCar", "Task", "failed", 110, fields{"error": "sold_out", "cause": "car-1: none is\x1b[2J left"})
-	undone := func(state, action string, more ...fields) fields {
-		return taken(state, "Task", "ok", 90, append([]fields{{"undoes": action}}, more...)...)
+	path := func(more ...adminapi.SagaStep) []adminapi.SagaStep {
+		return append(booked[:len(booked):len(booked)], more...)
 	}
-	notUndone := undone("CancelHotel", "BookHotel", fields{"outcome": "failed", "took_ms": 3300, "attempts": 4, "error": "errorString", "cause": "the hotel answers 503"})
-	ended := fields{"started_at": ago(3*time.Minute + time.Second), "stopped_at": ago(2*time.Minute + 31*time.Second)}
+	soldOut := taken("BookCar", "Task", failed, 110, tried(1, "sold_out", "car-1: none is\x1b[2J left"))
+	flight, hotel := taken("CancelFlight", "Task", ok, 90, undoing("BookFlight")), taken("CancelHotel", "Task", ok, 90, undoing("BookHotel"))
+	notUndone := taken("CancelHotel", "Task", failed, 3300, undoing("BookHotel"), tried(4, "errorString", "the hotel answers 503"))
+	park := taken("ParkCancelHotel", "Task", ok, 30)
 	for _, tt := range []struct {
 		name   string
 		args   []string
-		answer fields
+		answer adminapi.SagaShowAnswer
 		want   string
 		notes  string
 	}{
 		{
 			"succeeded", nil,
-			fields{"status": "succeeded", "path": path(taken("BookCar", "Task", "ok", 70), taken("RecordSucceeded", "Task", "ok", 40), taken("Succeeded", "Succeed", "ok", 0))},
+			shown(adminapi.SagaSucceeded, path(taken("BookCar", "Task", ok, 70), taken("RecordSucceeded", "Task", ok, 40), taken("Succeeded", "Succeed", ok, 0))),
 			`
 succeeded
 began 3m01s ago, took 30s
@@ -162,10 +224,9 @@ began 3m01s ago, took 30s
 		},
 		{
 			"sold out", nil,
-			fields{
-				"status": "failed", "error": "sold_out", "cause": "car-1: none is left",
-				"path": path(soldOut, undone("CancelFlight", "BookFlight"), undone("CancelHotel", "BookHotel"), taken("Undone", "Choice", "ok", 1), taken("RecordFailed", "Task", "ok", 40), taken("Compensated", "Fail", "ended", 2)),
-			},
+			shown(adminapi.SagaFailed,
+				path(soldOut, flight, hotel, taken("Undone", "Choice", ok, 1), taken("RecordFailed", "Task", ok, 40), taken("Compensated", "Fail", ended, 2)),
+				because("sold_out", "car-1: none is left")),
 			`
 failed, sold_out: car-1: none is left
 began 3m01s ago, took 30s
@@ -185,10 +246,10 @@ began 3m01s ago, took 30s
 		},
 		{
 			"parked", nil,
-			fields{
-				"status": "failed", "error": "compensation_failed", "cause": "not undone: CancelHotel", "parked": []fields{parkedHotel()},
-				"path": path(soldOut, undone("CancelFlight", "BookFlight"), notUndone, taken("ParkCancelHotel", "Task", "ok", 30), taken("Undone", "Choice", "ok", 1), taken("RecordCompensationFailed", "Task", "ok", 40), taken("CompensationFailed", "Fail", "ended", 2)),
-			},
+			shown(adminapi.SagaFailed,
+				path(soldOut, flight, notUndone, park, taken("Undone", "Choice", ok, 1), taken("RecordCompensationFailed", "Task", ok, 40), taken("CompensationFailed", "Fail", ended, 2)),
+				because("compensation_failed", "not undone: CancelHotel"),
+				func(d *adminapi.SagaShowAnswer) { d.Parked.Parked = []adminapi.ParkedStep{parkedHotel()} }),
 			`
 failed, compensation_failed: not undone: CancelHotel
 began 3m01s ago, took 30s
@@ -217,10 +278,7 @@ run it again, leave it, or say that it was done by hand:
 		},
 		{
 			"dealt with", nil,
-			fields{
-				"status": "failed", "error": "compensation_failed",
-				"path": path(notUndone, taken("ParkCancelHotel", "Task", "ok", 30), taken("CompensationFailed", "Fail", "ended", 2)),
-			},
+			shown(adminapi.SagaFailed, path(notUndone, park, taken("CompensationFailed", "Fail", ended, 2)), because("compensation_failed", "")),
 			`
 failed, compensation_failed
 began 3m01s ago, took 30s
@@ -236,7 +294,7 @@ began 3m01s ago, took 30s
 		},
 		{
 			"not known", nil,
-			fields{"status": "failed", "note": "try again", "path": []fields{notUndone, taken("ParkCancelHotel", "Task", "ok", 30)}},
+			shown(adminapi.SagaFailed, []adminapi.SagaStep{notUndone, park}, func(d *adminapi.SagaShowAnswer) { d.Note = "try again" }),
 			`
 failed
 began 3m01s ago, took 30s
@@ -246,7 +304,7 @@ began 3m01s ago, took 30s
 		},
 		{
 			"running", nil,
-			fields{"status": "running", "stopped_at": nil, "path": path(taken("BookCar", "Task", "running", 0, fields{"attempts": 3, "error": "errorString", "cause": "busy"}))},
+			shown(adminapi.SagaRunning, path(taken("BookCar", "Task", running, 0, tried(3, "errorString", "busy")))),
 			`
 running
 began 3m01s ago
@@ -261,7 +319,7 @@ began 3m01s ago
 		{
 			"broken off, all",
 			[]string{"--all"},
-			fields{"status": "aborted", "cut": true, "path": append(booked[:3:3], taken("BookHotel", "Task", "ended", 5010))},
+			shown(adminapi.SagaAborted, append(booked[:3:3], taken("BookHotel", "Task", ended, 5010)), func(d *adminapi.SagaShowAnswer) { d.Cut = true }),
 			`
 aborted
 began 3m01s ago, took 30s
@@ -276,27 +334,16 @@ began 3m01s ago, took 30s
   ⋮ and more
 `, "",
 		},
-		{"nothing yet", nil, fields{"status": "running", "stopped_at": nil, "path": []fields{}}, "\nrunning\nbegan 3m01s ago\n", ""},
+		{"nothing yet", nil, shown(adminapi.SagaRunning, nil), "\nrunning\nbegan 3m01s ago\n", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
-			answer := fields{"ok": true, "execution": fakeSaga}
-			for _, more := range []fields{ended, tt.answer} {
-				for k, v := range more {
-					if answer[k] = v; v == nil {
-						delete(answer, k)
-					}
-				}
-			}
-			f.answer = func(adminRequest) any { return answer }
-			ta := f.newOperator()
+			w := newWire(t, only(tt.answer))
+			ta := w.newOperator()
 			if code := ta.play(t, append([]string{"saga", "show", fakeSaga}, tt.args...)...); code != exitOK {
 				t.Errorf("exit %d", code)
 			}
-			if diff := cmp.Diff(f.last("saga.show"), adminRequest{Command: "saga.show", Execution: fakeSaga}); diff != "" {
-				t.Errorf("request (-got +want):\n%s", diff)
-			}
+			w.wants("saga.show", `,"execution":"`+fakeSaga+`"`)
 			if diff := cmp.Diff(fakeSaga+"  "+strings.TrimPrefix(tt.want, "\n"), ta.stdout.String()); diff != "" {
 				t.Errorf("stdout (-want +got):\n%s", diff)
 			}
@@ -304,11 +351,11 @@ began 3m01s ago, took 30s
 				t.Errorf("stderr: %s", ta.stderr)
 			}
 			mustContain(t, "stderr", ta.stderr.String(), tt.notes)
-			ta = f.newOperator()
+			ta = w.newOperator()
 			if code := ta.play(t, "saga", "show", fakeSaga, "-o", "json"); code != exitOK || !json.Valid([]byte(ta.stdout.String())) {
 				t.Errorf("exit %d: %s", code, ta.stdout)
 			}
-			ta = f.atTerminal("")
+			ta = w.atTerminal("")
 			ta.screen = func(io.Writer) (int, bool) { return 40, true }
 			ta.play(t, "saga", "show", fakeSaga)
 			_, drawing, _ := strings.Cut(ta.stdout.String(), "\n\n")
@@ -327,14 +374,12 @@ var paint = regexp.MustCompile("\x1b\\[[0-9]+m")
 // A drawing suits the terminal that it is for.
 func TestSagaShowOnTerminals(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	f.answer = func(adminRequest) any {
-		return fields{"ok": true, "execution": fakeSaga, "status": "failed", "cut": true, "parked": []fields{parkedHotel()}, "path": []fields{
-			taken("BookHotel", "Task", "ok", 80), taken("BookCar", "Task", "failed", 110),
-			taken("CancelFlight", "Task", "ok", 90, fields{"undoes": "BookFlight"}), taken("CancelHotel", "Task", "failed", 90, fields{"undoes": "BookHotel"}), taken("ParkCancelHotel", "Task", "ok", 90),
-			taken("CancelTrain", "Task", "ended", 90), taken("CancelShip", "Task", "running", 90),
-		}}
-	}
+	w := newWire(t, only(shown(adminapi.SagaFailed, []adminapi.SagaStep{
+		taken("BookHotel", "Task", adminapi.StepOK, 80), taken("BookCar", "Task", adminapi.StepFailed, 110),
+		taken("CancelFlight", "Task", adminapi.StepOK, 90, undoing("BookFlight")), taken("CancelHotel", "Task", adminapi.StepFailed, 90, undoing("BookHotel")),
+		taken("ParkCancelHotel", "Task", adminapi.StepOK, 90),
+		taken("CancelTrain", "Task", adminapi.StepEnded, 90), taken("CancelShip", "Task", adminapi.StepRunning, 90),
+	}, func(d *adminapi.SagaShowAnswer) { d.Cut, d.Parked.Parked = true, []adminapi.ParkedStep{parkedHotel()} })))
 	for _, tt := range []struct {
 		env  map[string]string
 		want []string
@@ -344,7 +389,7 @@ func TestSagaShowOnTerminals(t *testing.T) {
 		{map[string]string{"NO_COLOR": "1", "LANG": "de_DE.UTF-8"}, []string{"✓ BookHotel", "✗ BookCar", "↩ CancelFlight", "! CancelHotel"}, "\x1b"},
 		{map[string]string{"NO_COLOR": "1", "LC_ALL": "C", "LANG": "de_DE.UTF-8"}, []string{"+ BookHotel", "x BookCar", "< CancelFlight", "! CancelHotel", "# CancelTrain", ". CancelShip", "  |\n", ": and more"}, "✓"},
 	} {
-		ta := f.atTerminal("")
+		ta := w.atTerminal("")
 		for k, v := range tt.env {
 			ta.env[k] = v
 		}
@@ -358,57 +403,67 @@ func TestSagaShowOnTerminals(t *testing.T) {
 	}
 }
 
+// What an operator decides about a parked step reaches the real function.
 func TestSagaByHand(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
-		verb, outcome, question string
-		reason                  string // that has to be given
+		verb, question string
+		reason         string // that has to be given
+		code           int    // there is no engine that books: nothing can be run again
+		want           string
 	}{
-		{"resume", "resumed", "Run CancelHotel of " + fakeSaga + " again? [y/N]", ""},
-		{"skip", "skipped", "Leave what CancelHotel of " + fakeSaga + " was to undo? [y/N]", "it is paid"},
-		{"done", "done", "Has CancelHotel of " + fakeSaga + " been done by hand? [y/N]", "by telephone"},
+		{"resume", "Run CancelHotel of " + fakeSaga + " again? [y/N]", "", exitFailed, "there is no execution " + fakeSaga},
+		{"skip", "Leave what CancelHotel of " + fakeSaga + " was to undo? [y/N]", "it is paid", exitOK, "CancelHotel of " + fakeSaga + ": skipped (job "},
+		{"done", "Has CancelHotel of " + fakeSaga + " been done by hand? [y/N]", "by telephone", exitOK, "CancelHotel of " + fakeSaga + ": done (job "},
 	} {
 		t.Run(tt.verb, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
-			f.answer = func(adminRequest) any {
-				return fields{"ok": true, "execution": fakeSaga, "step": "CancelHotel", "outcome": tt.outcome, "job_id": "01JOB"}
-			}
-			args := []string{"saga", tt.verb, fakeSaga, "CancelHotel"}
-			line := "spillway saga " + tt.verb + " " + fakeSaga + " CancelHotel --yes"
-			if tt.reason != "" {
-				args = append(args, "--reason", " "+tt.reason+" ")
-				line += " --reason '" + tt.reason + "'"
-			}
-			want := adminRequest{Command: "saga." + tt.verb, By: fakeARN, Execution: fakeSaga, Step: "CancelHotel", Reason: tt.reason}
-
-			ta := f.newOperator()
-			if code := ta.play(t, args...); code != exitUsage {
-				t.Errorf("nobody there: exit %d", code)
-			}
-			mustContain(t, "stderr", ta.stderr.String(), "nothing was changed", line)
-			ta = f.atTerminal("n\n")
-			if code := ta.play(t, args...); code != exitFailed {
-				t.Errorf("declined: exit %d", code)
-			}
-			mustContain(t, "stderr", ta.stderr.String(), tt.question, "nothing was changed")
-			if sent := f.sent(); len(sent) != 0 {
-				t.Errorf("sent %v", sent)
-			}
-
-			ta = f.atTerminal("y\n")
-			if code := ta.play(t, args...); code != exitOK || ta.stdout.String() != "CancelHotel of "+fakeSaga+": "+tt.outcome+" (job 01JOB)\n" {
-				t.Errorf("exit %d: %s", code, ta.stdout)
-			}
-			if diff := cmp.Diff(f.last("saga."+tt.verb), want); diff != "" {
-				t.Errorf("request (-got +want):\n%s", diff)
-			}
-			ta = f.newOperator()
-			if code := ta.play(t, append(args, "--yes", "-o", "json")...); code != exitOK || !json.Valid([]byte(ta.stdout.String())) {
-				t.Errorf("exit %d: %s", code, ta.stdout)
-			}
-			mustContain(t, "stdout", ta.stdout.String(), `"job_id": "01JOB"`)
+			inCloud(t, func(t *testing.T, c *cloud) {
+				c.park(fakeSaga)
+				args := []string{"saga", tt.verb, fakeSaga, "CancelHotel"}
+				line := "spillway saga " + tt.verb + " " + fakeSaga + " CancelHotel --yes"
+				fields := `,"execution":"` + fakeSaga + `","step":"CancelHotel"`
+				if tt.reason != "" {
+					args = append(args, "--reason", " "+tt.reason+" ")
+					line += " --reason '" + tt.reason + "'"
+					fields += `,"reason":"` + tt.reason + `"`
+				}
+				ta := c.newOperator()
+				c.run(ta, exitUsage, args...)
+				mustContain(t, "stderr", ta.stderr.String(), "nothing was changed", line)
+				ta = c.atTerminal("n\n")
+				c.run(ta, exitFailed, args...)
+				mustContain(t, "stderr", ta.stderr.String(), tt.question, "nothing was changed")
+				if sent := c.sent(); len(sent) != 0 {
+					t.Errorf("sent %v", sent)
+				}
+				ta = c.atTerminal("y\n")
+				c.run(ta, tt.code, args...)
+				mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want)
+				c.wants("saga."+tt.verb, fields+byMe)
+				if tt.code != exitOK {
+					return
+				}
+				c.park(fakeSaga)
+				ta = c.newOperator()
+				c.run(ta, exitOK, append(args, "--yes", "-o", "json")...)
+				if out := ta.stdout.String(); !json.Valid([]byte(out)) {
+					t.Errorf("no JSON: %s", out)
+				}
+				ta = c.newOperator()
+				c.run(ta, exitFailed, append(args, "--yes")...)
+				mustContain(t, "stderr", ta.stderr.String(), "CancelHotel of "+fakeSaga+" is not parked", "(not_found)")
+			})
 		})
+	}
+}
+
+func TestSagaIsResumed(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, only(adminapi.SagaHandled{Execution: fakeSaga, Step: "CancelHotel", Outcome: adminapi.HandledResumed, JobID: "01JOB"}))
+	ta := w.atTerminal("y\n")
+	if code := ta.play(t, "saga", "resume", fakeSaga, "CancelHotel"); code != exitOK || ta.stdout.String() != "CancelHotel of "+fakeSaga+": resumed (job 01JOB)\n" {
+		t.Errorf("exit %d: %s", code, ta.stdout)
 	}
 }
 
@@ -416,27 +471,24 @@ func TestSagaRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		args []string
-		code string
+		code adminapi.Code
 		want string
 	}{
-		{[]string{"ls"}, "unavailable", "try again"},
-		{[]string{"show", "01GONE-1"}, "not_found", "the fake says not_found (not_found)"},
-		{[]string{"resume", fakeSaga, "CancelHotel", "-y"}, "compensation_failed", "the fake says compensation_failed (compensation_failed)"},
-		{[]string{"resume", fakeSaga, "CancelHotel", "-y"}, "job_running", "one job at a time works on a queue"},
-		{[]string{"done", fakeSaga, "CancelHotel", "-y", "--reason", "x"}, "not_found", "the fake says not_found"},
-		{[]string{"skip", fakeSaga, "CancelHotel", "-y", "--reason", "x"}, "unknown_command", "the stack is older than this program"},
+		{[]string{"ls"}, adminapi.CodeUnavailable, "try again"},
+		{[]string{"resume", fakeSaga, "CancelHotel", "-y"}, adminapi.CodeCompensation, "the function says compensation_failed (compensation_failed)"},
+		{[]string{"resume", fakeSaga, "CancelHotel", "-y"}, adminapi.CodeJobRunning, "one job at a time works on a queue"},
+		{[]string{"skip", fakeSaga, "CancelHotel", "-y", "--reason", "x"}, adminapi.CodeUnknownCommand, "the stack is older than this program"},
 	} {
-		f := newFakeAdmin(t)
-		f.answer = func(adminRequest) any { return refused(tt.code) }
-		ta := f.newOperator()
+		w := newWire(t, only(refusedAs(tt.code)))
+		ta := w.newOperator()
 		if code := ta.play(t, append([]string{"saga"}, tt.args...)...); code != exitFailed || ta.stdout.String() != "" {
 			t.Errorf("%v: exit %d: %s", tt.args, code, ta.stdout)
 		}
 		mustContain(t, "stderr", ta.stderr.String(), tt.want)
-		ta = f.newOperator()
+		ta = w.newOperator()
 		if code := ta.play(t, append([]string{"saga", "-o", "json"}, tt.args...)...); code != exitFailed {
 			t.Errorf("%v: exit %d", tt.args, code)
 		}
-		mustContain(t, "stdout", ta.stdout.String(), `"code": "`+tt.code+`"`)
+		mustContain(t, "stdout", ta.stdout.String(), `"code": "`+string(tt.code)+`"`)
 	}
 }

@@ -5,41 +5,63 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/task"
 )
 
 func TestStreamList(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	list := fields{
-		"ok":      true,
-		"ranges":  []fields{{"shard_id": "shard-1", "first": "100", "last": "105", "records": 6, "condition": "RetryAttemptsExhausted", "state": "archived", "arrived_at": ago(time.Minute), "keep_until": ago(-20 * time.Hour)}},
-		"records": []fields{{"id": "r1", "source": "dynamodb", "key": "k1", "error": fields{"code": "boom", "message": "it broke"}, "attempts": 3, "archived_at": ago(time.Minute), "archived_by": "handler", "keep_until": ago(time.Hour), "state": "refused", "size": 5}},
-	}
-	f.answer = func(adminRequest) any { return list }
-	ta := f.newOperator()
+	w := newWire(t, only(adminapi.StreamListAnswer{
+		Ranges: []adminapi.StreamRange{{
+			ShardID: "shard-1", First: "100", Last: "105", Records: 6, Condition: "RetryAttemptsExhausted", State: adminapi.RangeArchived,
+			ArrivedAt: task.At(before(time.Minute)), KeepUntil: task.At(before(-20 * time.Hour)),
+		}},
+		Records: []adminapi.StreamRecord{{
+			ID: "r1", Source: "aws:dynamodb", Key: "k1", Error: adminapi.RecordError{Code: "boom", Message: "it\x1b[2J broke"}, Attempts: 3,
+			ArchivedAt: task.At(before(time.Minute)), ArchivedBy: adminapi.ArchivedByHandler, KeepUntil: task.At(before(time.Hour)), State: adminapi.RecordRefused, Size: 5,
+		}},
+	}))
+	ta := w.newOperator()
 	if code := ta.play(t, "stream", "ls"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	mustContain(t, "stdout", ta.stdout.String(), "ranges", "RetryAttemptsExhausted", "in 20h00m", "shard-1", "records\n", "r1", "refused", "expired", "boom: it broke")
-	if diff := cmp.Diff(f.last("stream.list"), adminRequest{Command: "stream.list", Max: 100}); diff != "" {
-		t.Errorf("request (-got +want):\n%s", diff)
-	}
-	list = fields{"ok": true, "ranges": []fields{}, "records": []fields{}}
-	ta = f.newOperator()
-	if code := ta.play(t, "stream", "ls"); code != exitOK || ta.stdout.String() != "" {
-		t.Errorf("exit %d", code)
-	}
-	mustContain(t, "stderr", ta.stderr.String(), "no records")
+	mustContain(t, "stdout", ta.stdout.String(), "ranges", "RetryAttemptsExhausted", "in 20h00m", "shard-1", "records\n", "r1", "refused", "expired", "boom: it\ufffd[2J broke")
+	w.wants("stream.list", `,"max":100`)
+}
+
+// The real function has nothing to replay, and knows no record of this id.
+func TestStreamOfTheStack(t *testing.T) {
+	t.Parallel()
+	inCloud(t, func(t *testing.T, c *cloud) {
+		ta := c.newOperator()
+		c.run(ta, exitOK, "stream", "ls")
+		if ta.stdout.String() != "" {
+			t.Errorf("stdout %q", ta.stdout)
+		}
+		mustContain(t, "stderr", ta.stderr.String(), "no records")
+		ta = c.newOperator()
+		c.run(ta, exitOK, "stream", "replay")
+		mustContain(t, "stdout", ta.stdout.String(), "0 records matched")
+		c.wants("stream.replay", `,"dry_run":true`+byMe)
+		ta = c.newOperator()
+		c.run(ta, exitOK, "stream", "replay", "--id", "lost", "--dry-run")
+		mustContain(t, "stdout", ta.stdout.String(), "lost  failed   not_found")
+	})
 }
 
 func TestStreamReplay(t *testing.T) {
 	t.Parallel()
-	dry := fields{"ok": true, "matched": 3, "replayed": 0, "refused": 1, "failed": 0, "done": true, "records": []fields{{"id": "r2", "outcome": "refused", "reason": "stale"}}}
-	half := fields{"ok": true, "matched": 3, "replayed": 1, "refused": 1, "failed": 0, "done": false, "records": []fields{{"id": "r1", "outcome": "replayed"}, {"id": "r2", "outcome": "refused", "reason": "stale"}}}
-	rest := fields{"ok": true, "matched": 1, "replayed": 1, "refused": 0, "failed": 0, "done": true, "records": []fields{{"id": "r3", "outcome": "replayed"}}}
-	bad := fields{"ok": true, "matched": 1, "replayed": 0, "refused": 0, "failed": 1, "done": true, "records": []fields{{"id": "r3", "outcome": "failed", "reason": "boom"}}}
-	stuck := fields{"ok": true, "matched": 1, "failed": 1, "done": false, "records": []fields{{"id": "r3", "outcome": "failed", "reason": "boom"}}}
+	type outcomes = []adminapi.RecordOutcome
+	replayed := func(id string) adminapi.RecordOutcome {
+		return adminapi.RecordOutcome{ID: id, Outcome: adminapi.StreamReplayed}
+	}
+	stale := adminapi.RecordOutcome{ID: "r2", Outcome: adminapi.StreamRefused, Reason: adminapi.StreamStale}
+	fails := adminapi.RecordOutcome{ID: "r3", Outcome: adminapi.StreamFailed, Reason: "boom"}
+	dry := adminapi.StreamReplayAnswer{Matched: 3, Refused: 1, Done: true, Records: outcomes{stale}}
+	half := adminapi.StreamReplayAnswer{Matched: 3, Replayed: 1, Refused: 1, Records: outcomes{replayed("r1"), stale}}
+	rest := adminapi.StreamReplayAnswer{Matched: 1, Replayed: 1, Done: true, Records: outcomes{replayed("r3")}}
+	bad := adminapi.StreamReplayAnswer{Matched: 1, Failed: 1, Done: true, Records: outcomes{fails}}
+	stuck := adminapi.StreamReplayAnswer{Matched: 1, Failed: 1, Records: outcomes{fails}}
 	tests := []struct {
 		name, typed string
 		args        []string
@@ -55,24 +77,23 @@ func TestStreamReplay(t *testing.T) {
 		{"json", "", []string{"--yes", "-o", "json"}, []any{half, rest}, exitOK, []string{`"replayed": 2`, `"id": "r3"`, `"matched": 3`}},
 		{"failed again", "", []string{"--yes"}, []any{half, bad}, exitNotSucceed, []string{"1 record failed again", "boom"}},
 		{"no further", "", []string{"--yes"}, []any{half, stuck, stuck}, exitFailed, []string{"comes no further", "1 replayed, 1 refused, 1 failed again"}},
-		{"broken off", "", []string{"--yes"}, []any{half, noAnswer{functionError: "Unhandled", body: "{}"}}, exitFailed, []string{"1 replayed", "broke off"}},
-		{"refused", "", []string{"--yes"}, []any{refused("unavailable")}, exitFailed, []string{"try again"}},
+		{"broken off", "", []string{"--yes"}, []any{half, noReply{functionError: "Unhandled", body: "{}"}}, exitFailed, []string{"1 replayed", "broke off"}},
+		{"refused", "", []string{"--yes"}, []any{refusedAs(adminapi.CodeUnavailable)}, exitFailed, []string{"try again"}},
 		{"bounded", "", []string{"--yes", "--max", "2"}, []any{half}, exitOK, []string{"1 replayed, 1 refused"}},
 		{"by id", "", []string{"--yes", "--id", "r1,r2"}, []any{half}, exitOK, []string{"1 replayed, 1 refused"}},
-		{"nothing", "", nil, []any{fields{"ok": true, "matched": 0, "done": true}}, exitOK, []string{"0 records matched"}},
+		{"nothing", "", nil, []any{adminapi.StreamReplayAnswer{Done: true}}, exitOK, []string{"0 records matched"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
 			n := 0
-			f.answer = func(adminRequest) any {
+			w := newWire(t, func(asked) any {
 				n++
 				return tt.answers[n-1]
-			}
-			ta := f.newOperator()
+			})
+			ta := w.newOperator()
 			if tt.typed != "" {
-				ta = f.atTerminal(tt.typed)
+				ta = w.atTerminal(tt.typed)
 			}
 			if code := ta.play(t, append([]string{"stream", "replay"}, tt.args...)...); code != tt.code {
 				t.Errorf("exit %d, want %d", code, tt.code)

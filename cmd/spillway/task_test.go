@@ -1,128 +1,111 @@
 package main
 
 import (
-	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/client"
+	"github.com/spillway-go/spillway/pkg/task"
 )
-
-// oneTaskOnly is an admin function that knows one task, which ends as end at
-// the third look after a retry.
-func oneTaskOnly(f *fakeAdmin, end string) {
-	status, run, looks := "dead_lettered", 1, 0
-	f.answer = func(r adminRequest) any {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		switch {
-		case r.ID == "":
-			return nil
-		case r.ID != "01TASK":
-			return refused("not_found")
-		case r.Command == "task.retry":
-			status, run = "queued", 2
-		case r.Command == "task.cancel":
-			status = "canceled"
-		case run == 2:
-			if looks++; looks == 3 {
-				status = end
-			}
-		}
-		return fields{"ok": true, "job_id": "01JOB", "task": fields{
-			"id": "01TASK", "type": "noop", "status": status, "tenant": "t1", "run": run, "replays": run - 1, "attempts": 5, "created_at": ago(0),
-			"failure": fields{"code": "boom", "message": "it broke", "attempts": 5, "request_id": "r1"},
-		}}
-	}
-}
 
 func TestTask(t *testing.T) {
 	t.Parallel()
+	const about = "task $ID (webhook.deliver, dead_lettered, of tenant " + cloudTenant + ")"
 	tests := []struct {
 		name, typed string
 		args        []string
-		end         string
+		hook        int // what the receiver answers after the dead letter
 		code        int
-		sent        []string
+		sent        []string // without repetitions
 		want        []string
 	}{
-		{"get", "", []string{"get", "01TASK"}, "", exitOK, []string{"task.get"}, []string{"status    dead_lettered", "tenant    t1", "run       1", "error     boom: it broke", "request   r1"}},
-		{"get json", "", []string{"get", "01TASK", "-o", "json"}, "", exitOK, []string{"task.get"}, []string{`"status": "dead_lettered"`}},
-		{"get lost", "", []string{"get", "01LOST"}, "", exitFailed, []string{"task.get"}, []string{"(not_found)"}},
-		{"cancel", "y\n", []string{"cancel", "01TASK"}, "", exitOK, []string{"task.get", "task.cancel"}, []string{"Cancel task 01TASK (noop, dead_lettered, of tenant t1)?", "status    canceled"}},
-		{"cancel declined", "\n", []string{"cancel", "01TASK"}, "", exitFailed, []string{"task.get"}, []string{"nothing was changed"}},
-		{"cancel by script", "", []string{"cancel", "01TASK", "--yes"}, "", exitOK, []string{"task.cancel"}, []string{"canceled"}},
-		{"cancel, nobody there", "", []string{"cancel", "01TASK"}, "", exitUsage, []string{"task.get"}, []string{"spillway task cancel 01TASK --yes"}},
-		{"retry", "y\n", []string{"retry", "01TASK"}, "succeeded", exitOK, []string{"task.get", "task.retry", "task.get", "task.get", "task.get"}, []string{"Run task 01TASK (noop, dead_lettered, of tenant t1) again?", "status    succeeded", "run       2"}},
-		{"retry fails", "", []string{"retry", "01TASK", "--yes"}, "failed", exitNotSucceed, []string{"task.retry", "task.get", "task.get", "task.get"}, []string{"the task ended as failed"}},
-		{"retry unfollowed", "", []string{"retry", "01TASK", "--yes", "--no-follow"}, "failed", exitOK, []string{"task.retry"}, []string{"status    queued"}},
-		{"retry json", "", []string{"retry", "01TASK", "--yes", "-o", "json"}, "succeeded", exitOK, []string{"task.retry", "task.get", "task.get", "task.get"}, []string{`"status": "succeeded"`}},
-		{"retry lost", "", []string{"retry", "01LOST", "--yes"}, "", exitFailed, []string{"task.retry"}, []string{"(not_found)"}},
-		{"retry, nobody there", "", []string{"retry", "01TASK", "--no-follow"}, "", exitUsage, []string{"task.get"}, []string{"spillway task retry 01TASK --no-follow --yes"}},
-		{"retry by filter", "", []string{"retry", "--status", "failed", "--newer-than", "2h", "--rate", "5", "--yes"}, "", exitOK, []string{"task.retry dry", "task.retry " + fakePlan}, []string{"96 to be replayed", "96  succeeded"}},
-		{"retry dry", "", []string{"retry", "01TASK", "--dry-run"}, "", exitOK, []string{"task.retry dry"}, []string{"spillway task retry --plan " + fakePlan}},
+		{"get", "", []string{"get", "$ID"}, 200, exitOK, []string{"task.get"}, []string{"status    dead_lettered", "tenant    " + cloudTenant, "run          1", "error        http_503: hooks.example.com", "fingerprint  "}},
+		{"get json", "", []string{"get", "$ID", "-o", "json"}, 200, exitOK, []string{"task.get"}, []string{`"status": "dead_lettered"`}},
+		{"get lost", "", []string{"get", "01LOST"}, 200, exitFailed, []string{"task.get"}, []string{"(not_found)"}},
+		{"cancel", "y\n", []string{"cancel", "$ID"}, 200, exitOK, []string{"task.get", "task.cancel"}, []string{"Cancel " + about + "?", "status    canceled"}},
+		{"cancel declined", "\n", []string{"cancel", "$ID"}, 200, exitFailed, []string{"task.get"}, []string{"nothing was changed"}},
+		{"cancel by script", "", []string{"cancel", "$ID", "--yes"}, 200, exitOK, []string{"task.cancel"}, []string{"canceled"}},
+		{"cancel without a terminal", "", []string{"cancel", "$ID"}, 200, exitUsage, []string{"task.get"}, []string{"spillway task cancel $ID --yes"}},
+		{"retry", "y\n", []string{"retry", "$ID"}, 200, exitOK, []string{"task.get", "task.retry", "task.get"}, []string{"Run " + about + " again?", "status    succeeded", "run      2", "replays  1"}},
+		{"retry fails", "", []string{"retry", "$ID", "--yes"}, 410, exitNotSucceed, []string{"task.retry", "task.get"}, []string{"the task ended as failed"}},
+		{"retry unfollowed", "", []string{"retry", "$ID", "--yes", "--no-follow"}, 410, exitOK, []string{"task.retry"}, []string{"status    queued"}},
+		{"retry json", "", []string{"retry", "$ID", "--yes", "-o", "json"}, 200, exitOK, []string{"task.retry", "task.get"}, []string{`"status": "succeeded"`}},
+		{"retry lost", "", []string{"retry", "01LOST", "--yes"}, 200, exitFailed, []string{"task.retry"}, []string{"(not_found)"}},
+		{"retry without a terminal", "", []string{"retry", "$ID", "--no-follow"}, 200, exitUsage, []string{"task.get"}, []string{"spillway task retry $ID --no-follow --yes"}},
+		{"retry by filter", "", []string{"retry", "--status", "dead_lettered", "--newer-than", "2h", "--rate", "5", "--yes"}, 200, exitOK, []string{"task.retry dry", "task.retry plan"}, []string{"1 to be replayed", "1  succeeded"}},
+		{"retry dry", "", []string{"retry", "$ID", "--dry-run"}, 200, exitOK, []string{"task.retry dry"}, []string{"spillway task retry --plan "}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
-			oneTaskOnly(f, tt.end)
-			ta := f.newOperator()
-			if tt.typed != "" {
-				ta = f.atTerminal(tt.typed)
-			}
-			if code := ta.play(t, append([]string{"task"}, tt.args...)...); code != tt.code {
-				t.Errorf("exit %d, want %d", code, tt.code)
-			}
-			if diff := cmp.Diff(f.sent(), tt.sent); diff != "" {
-				t.Errorf("calls (-got +want):\n%s", diff)
-			}
-			mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), tt.want...)
+			inCloud(t, func(t *testing.T, c *cloud) {
+				id := c.dead(1)[0]
+				c.hook(tt.hook, "/0")
+				ta := c.newOperator()
+				if tt.typed != "" {
+					ta = c.atTerminal(tt.typed)
+				}
+				args := []string{"task"}
+				for _, arg := range tt.args {
+					args = append(args, strings.Replace(arg, "$ID", id, 1))
+				}
+				c.run(ta, tt.code, args...)
+				var sent []string
+				for _, name := range c.sent() {
+					if len(sent) == 0 || sent[len(sent)-1] != name {
+						sent = append(sent, name)
+					}
+				}
+				if diff := cmp.Diff(sent, tt.sent); diff != "" {
+					t.Errorf("calls (-got +want):\n%s", diff)
+				}
+				for _, want := range tt.want {
+					mustContain(t, "output", ta.stdout.String()+ta.stderr.String(), strings.Replace(want, "$ID", id, 1))
+				}
+			})
 		})
 	}
 }
 
 func TestRetryFilter(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	ta := f.newOperator()
-	if code := ta.play(t, "task", "retry", "--status", "failed", "--rate", "5", "--max", "9", "--dry-run"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	want := adminRequest{Command: "task.retry", By: fakeARN, Filter: &adminapi.Filter{Status: "failed"}, Rate: 5, Max: 9, DryRun: true}
-	if diff := cmp.Diff(f.requests[0], want); diff != "" {
-		t.Errorf("dry run (-got +want):\n%s", diff)
-	}
-	ta = f.newOperator()
-	if code := ta.play(t, "task", "retry", "--plan", fakePlan, "--yes"); code != exitOK {
-		t.Errorf("exit %d", code)
-	}
-	want = adminRequest{Command: "task.retry", By: fakeARN, PlanID: fakePlan}
-	if diff := cmp.Diff(f.last("task.retry"), want); diff != "" {
-		t.Errorf("retry (-got +want):\n%s", diff)
-	}
+	inCloud(t, func(t *testing.T, c *cloud) {
+		c.hook(http.StatusGone, "/gone")
+		c.deliver(client.Failed, "/gone")
+		c.hook(http.StatusOK, "/gone")
+		c.run(c.newOperator(), exitOK, "task", "retry", "--status", "failed", "--rate", "5", "--max", "9", "--dry-run")
+		c.wants("task.retry", `,"filter":{"status":"failed"},"max":9,"rate":5,"dry_run":true`+byMe)
+		plan := c.plan()
+		ta := c.newOperator()
+		c.run(ta, exitOK, "task", "retry", "--plan", plan, "--yes")
+		c.wants("task.retry", `,"plan_id":"`+plan+`"`+byMe)
+		mustContain(t, "stdout", ta.stdout.String(), "1 message in", "1  succeeded")
+	})
 }
 
 func TestRetryIsInterrupted(t *testing.T) {
 	t.Parallel()
-	f := newFakeAdmin(t)
-	oneTaskOnly(f, "succeeded")
-	answer, looks := f.answer, 0
-	ta := f.newOperator()
-	f.answer = func(r adminRequest) any {
-		if r.Command == "task.get" {
-			if looks++; looks == 2 {
-				ta.interrupt()
+	inCloud(t, func(t *testing.T, c *cloud) {
+		id := c.dead(1)[0]
+		c.stack.Pause("WorkerFunction.Tasks")
+		looks := 0
+		ta := c.newOperator()
+		c.answer = func(q asked) any {
+			if q.Command == string(adminapi.TaskGet) {
+				if looks++; looks == 2 {
+					ta.interrupt()
+				}
 			}
+			return nil
 		}
-		return answer(r)
-	}
-	if code := ta.play(t, "task", "retry", "01TASK", "--yes", "-o", "json"); code != exitInterrupted {
-		t.Errorf("exit %d", code)
-	}
-	var last adminapi.TaskAnswer
-	if err := json.Unmarshal([]byte(ta.stdout.String()), &last); err != nil || last.Task.Status != "queued" {
-		t.Errorf("task %+v, %v", last.Task, err)
-	}
+		c.run(ta, exitInterrupted, "task", "retry", id, "--yes", "-o", "json")
+		last, err := adminapi.TaskGet.Answer([]byte(ta.stdout.String()))
+		if err != nil || last.Task.Status != task.Queued {
+			t.Errorf("task %+v, %v", last, err)
+		}
+	})
 }
