@@ -117,7 +117,7 @@ func TestLogFieldsAreListed(t *testing.T) {
 		}
 		listed[name] = true
 	}
-	for _, dir := range []string{"pkg", "internal/admin", "internal/api", "internal/app", "internal/handlers", "internal/trip", "functions"} {
+	for _, dir := range []string{"pkg", "internal/admin", "internal/api", "internal/app", "internal/functions", "internal/handlers", "internal/job", "internal/parked", "internal/trip", "functions"} {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(file string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
 				return err

@@ -121,21 +121,23 @@ func TestStreamReplayGoesOn(t *testing.T) {
 	}{{"out of time", false, exitOK, 2}, {"stopped", true, exitFailed, 1}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := newFakeAdmin(t)
 			n := 0
-			f.answer = func(q adminRequest) any {
+			w := newWire(t, func(q asked) any {
 				if n++; n == 1 {
-					return fields{
-						"ok": true, "matched": 2, "replayed": 1, "done": false, "job_id": "job-1", "status": "stopped", "stop_asked": tt.asked,
-						"records": []fields{{"id": "r1", "outcome": "replayed"}},
+					return adminapi.StreamReplayAnswer{
+						Matched: 2, Replayed: 1, JobID: "job-1", Status: adminapi.JobStopped, StopAsked: tt.asked,
+						Records: []adminapi.RecordOutcome{{ID: "r1", Outcome: adminapi.StreamReplayed}},
 					}
 				}
 				if q.JobID != "job-1" || q.Max != 0 || len(q.IDs) > 0 {
 					t.Errorf("the second request is %+v", q)
 				}
-				return fields{"ok": true, "matched": 1, "replayed": 1, "done": true, "job_id": "job-1", "status": "done", "records": []fields{{"id": "r2", "outcome": "replayed"}}}
-			}
-			ta := f.newOperator()
+				return adminapi.StreamReplayAnswer{
+					Matched: 1, Replayed: 1, Done: true, JobID: "job-1", Status: adminapi.JobDone,
+					Records: []adminapi.RecordOutcome{{ID: "r2", Outcome: adminapi.StreamReplayed}},
+				}
+			})
+			ta := w.newOperator()
 			if code := ta.play(t, "stream", "replay", "--yes", "--max", "5", "--id", "r1,r2"); code != tt.code || n != tt.calls {
 				t.Errorf("exit %d after %d calls, want %d after %d", code, n, tt.code, tt.calls)
 			}
