@@ -2,6 +2,8 @@ package ddbfake
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -24,9 +26,9 @@ func (d *DB) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInpu
 	var all []request
 	var keys []Item
 	seen := map[*table]map[string]bool{}
-	for name, requests := range in.RequestItems {
+	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
 		t := d.table(&name)
-		for _, r := range requests {
+		for _, r := range in.RequestItems[name] {
 			var w *write
 			switch {
 			case r.PutRequest != nil && r.DeleteRequest == nil:

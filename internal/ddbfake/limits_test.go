@@ -274,6 +274,31 @@ func TestBatchGetOfMuch(t *testing.T) {
 	}
 }
 
+// BatchGetItem answers in any order
+// (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html).
+func TestBatchGetOrder(t *testing.T) {
+	t.Parallel()
+	db := newDB(nil)
+	var keys []map[string]types.AttributeValue
+	for i := range 20 {
+		keys = append(keys, item{"id": s(fmt.Sprint(i))})
+		put(t, db, "t", keys[i])
+	}
+	out, err := db.BatchGetItem(t.Context(), &dynamodb.BatchGetItemInput{RequestItems: map[string]types.KeysAndAttributes{"t": {Keys: keys}}})
+	if err != nil || len(out.Responses["t"]) != 20 {
+		t.Fatal(out, err)
+	}
+	inOrder := 0
+	for i, it := range out.Responses["t"] {
+		if diff(it, keys[i]) == "" {
+			inOrder++
+		}
+	}
+	if inOrder > 10 {
+		t.Errorf("%d of 20 items are where their keys are", inOrder)
+	}
+}
+
 // A batch of statements reads or writes, and each statement fails by itself
 // (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html,
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchStatementError.html).

@@ -2,6 +2,8 @@ package ddbfake
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -65,14 +67,15 @@ func (d *DB) get(t *table, key Item, consistent bool) (Item, charge) {
 	return it, charge{t, t.main, at.hash, reading(expr.Size(it), consistent)}
 }
 
-// BatchGetItem reads up to 100 items, and as many as are 16 MB.
+// BatchGetItem reads up to 100 items, and as many as are 16 MB. It answers in
+// any order.
 func (d *DB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _ ...func(*dynamodb.Options)) (out *dynamodb.BatchGetItemOutput, err error) {
 	defer guard(&err)
 	var all []wanted
 	var keys []Item
 	seen := map[*table]map[string]bool{}
-	for name, want := range in.RequestItems {
-		t := d.table(&name)
+	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
+		t, want := d.table(&name), in.RequestItems[name]
 		if len(want.Keys) == 0 {
 			expr.Fail("Member must have length greater than or equal to 1")
 		}
@@ -98,9 +101,11 @@ func (d *DB) BatchGetItem(ctx context.Context, in *dynamodb.BatchGetItemInput, _
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	skip := d.leftOver(len(all), fault)
+	order := d.random.Perm(len(all))
 	out = &dynamodb.BatchGetItemOutput{Responses: map[string][]map[string]types.AttributeValue{}, UnprocessedKeys: map[string]types.KeysAndAttributes{}}
 	size, costs, left := 0, []charge(nil), map[string][]map[string]types.AttributeValue{}
-	for i, w := range all {
+	for _, i := range order {
+		w := all[i]
 		it, cost := d.get(w.t, w.key, w.consistent)
 		if skip[i] || size+expr.Size(it) > maxResponse || d.afford(cost) != nil {
 			left[w.name] = append(left[w.name], w.given)

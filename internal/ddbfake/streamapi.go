@@ -2,6 +2,8 @@ package ddbfake
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,7 +56,8 @@ func (d *DB) ListStreams(ctx context.Context, in *dynamodbstreams.ListStreamsInp
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	out = &dynamodbstreams.ListStreamsOutput{}
-	for _, t := range d.tables {
+	for _, name := range slices.Sorted(maps.Keys(d.tables)) {
+		t := d.tables[name]
 		if t.stream != nil && (in.TableName == nil || *in.TableName == t.name) {
 			out.Streams = append(out.Streams, streams.Stream{StreamArn: &t.stream.arn, StreamLabel: &t.stream.label, TableName: &t.name})
 		}

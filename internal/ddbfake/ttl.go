@@ -1,6 +1,8 @@
 package ddbfake
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -23,7 +25,8 @@ func (d *DB) ExpireTTL() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	n := 0
-	for _, t := range d.tables {
+	for _, name := range slices.Sorted(maps.Keys(d.tables)) {
+		t := d.tables[name]
 		var over []Item
 		for _, e := range t.main.entries {
 			if t.expired(e.item) {
