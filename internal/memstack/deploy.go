@@ -1,6 +1,7 @@
 package memstack
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/asl"
 	"github.com/spillway-go/spillway/internal/ddbfake"
 	"github.com/spillway-go/spillway/internal/functions/admin"
 	"github.com/spillway-go/spillway/internal/functions/cancel"
@@ -319,7 +321,15 @@ func (s *Stack) deployMachine() error {
 		}
 		return value
 	})
-	s.Machine = &Machine{arn: arn, name: afterColon(arn), definition: definition, ended: s.publish}
+	if err != nil {
+		return err
+	}
+	s.Machine = &Machine{arn: arn, name: afterColon(arn), definition: definition, ended: s.publish, started: func(ctx context.Context, e *Execution) {
+		if !s.opts.HoldSagas {
+			s.spawn(func() { s.run(ctx, e) })
+		}
+	}}
+	s.definition, err = asl.Parse([]byte(definition))
 	return err
 }
 

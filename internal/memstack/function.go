@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/spillway-go/spillway/internal/app"
@@ -222,6 +223,9 @@ func (e *environment) handle(ctx context.Context, payload []byte) (r result) {
 		}
 	}()
 	out, err := e.handler.Invoke(ctx, payload)
+	if own, ok := err.(messages.InvokeResponse_Error); ok { //nolint:errorlint // the runtime looks at no error within
+		return failed("Unhandled", own.Message, own.Type)
+	}
 	if err != nil {
 		typ := reflect.TypeOf(err)
 		for typ.Kind() == reflect.Pointer {

@@ -12,13 +12,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/sfn/types"
+
+	"github.com/spillway-go/spillway/internal/asl"
 )
 
-// Machine is the state machine of the trip, without an engine: an execution
-// runs until the test ends it with [Machine.End]. It runs no step, and writes
-// no row.
+// Machine is the state machine of the trip. Package asl runs its executions,
+// unless [Options.HoldSagas] leaves that to the test.
 type Machine struct {
 	arn, name, definition string
+	started               func(context.Context, *Execution)
 	ended                 func(*Execution)
 
 	mu         sync.Mutex
@@ -28,8 +30,11 @@ type Machine struct {
 // Execution is an execution of a [Machine].
 type Execution struct {
 	ARN, Name, Input, Output string
+	Error, Cause             string // of one that has failed
 	Status                   types.ExecutionStatus
 	Started, Stopped         time.Time
+
+	stop context.CancelFunc
 }
 
 // Executions are all executions, oldest first.
@@ -47,6 +52,10 @@ func (m *Machine) Executions() []Execution {
 // name. One that has failed, timed out or was aborted is an event for the rule
 // that calls the recover function.
 func (m *Machine) End(name string, status types.ExecutionStatus, output string) bool {
+	return m.end(name, status, output, nil)
+}
+
+func (m *Machine) end(name string, status types.ExecutionStatus, output string, failure *asl.Error) bool {
 	m.mu.Lock()
 	e := m.find(name)
 	if e == nil || e.Status != types.ExecutionStatusRunning {
@@ -54,10 +63,23 @@ func (m *Machine) End(name string, status types.ExecutionStatus, output string) 
 		return false
 	}
 	e.Status, e.Output, e.Stopped = status, output, time.Now()
+	if failure != nil {
+		e.Error, e.Cause = failure.Name, failure.Cause
+	}
+	e.stop()
 	ended := *e
 	m.mu.Unlock()
 	m.ended(&ended)
 	return true
+}
+
+// stop stops all executions as they are.
+func (m *Machine) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.executions {
+		e.stop()
+	}
 }
 
 // find finds an execution by name or ARN. mu must be held.
@@ -103,6 +125,9 @@ func (m *Machine) StartExecution(_ context.Context, in *sfn.StartExecutionInput,
 		Status: types.ExecutionStatusRunning, Started: time.Now(),
 	}
 	m.executions = append(m.executions, e)
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	m.started(ctx, &Execution{ARN: e.ARN, Name: e.Name, Input: e.Input})
 	return &sfn.StartExecutionOutput{ExecutionArn: aws.String(e.ARN), StartDate: aws.Time(e.Started)}, nil
 }
 
@@ -123,6 +148,9 @@ func (m *Machine) DescribeExecution(_ context.Context, in *sfn.DescribeExecution
 	}
 	if e.Status == types.ExecutionStatusSucceeded {
 		out.Output = aws.String(e.Output)
+	}
+	if e.Error != "" {
+		out.Error, out.Cause = aws.String(e.Error), aws.String(e.Cause)
 	}
 	return out, nil
 }
@@ -147,7 +175,7 @@ func (m *Machine) ListExecutions(_ context.Context, in *sfn.ListExecutionsInput,
 	return out, nil
 }
 
-// GetExecutionHistory has the start of an execution alone: no step is run.
+// GetExecutionHistory has the start of an execution alone.
 func (m *Machine) GetExecutionHistory(_ context.Context, in *sfn.GetExecutionHistoryInput, _ ...func(*sfn.Options)) (*sfn.GetExecutionHistoryOutput, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // the same input is answered as the same execution
 // (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
 func TestLimitExecutionName(t *testing.T) {
-	inBubble(t, memstack.Options{}, func(t *testing.T, s *memstack.Stack) {
+	inBubble(t, memstack.Options{HoldSagas: true}, func(t *testing.T, s *memstack.Stack) {
 		states := sfn.NewFromConfig(s.Config())
 		start := func(input string) (*sfn.StartExecutionOutput, error) {
 			return states.StartExecution(t.Context(), &sfn.StartExecutionInput{StateMachineArn: aws.String("arn:aws:states:eu-central-1:123456789012:stateMachine:spillway-TripSaga"), Name: aws.String("a"), Input: &input})

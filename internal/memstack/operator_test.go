@@ -120,7 +120,7 @@ func TestPoison(t *testing.T) {
 
 // An aborted saga is recovered by an execution that undoes it.
 func TestRecover(t *testing.T) {
-	inBubble(t, memstack.Options{}, func(t *testing.T, s *memstack.Stack) {
+	inBubble(t, memstack.Options{HoldSagas: true}, func(t *testing.T, s *memstack.Stack) {
 		id := submit(t, s, booking)
 		s.Await("the saga runs", func() bool { return len(s.Machine.Executions()) == 1 })
 		first := s.Machine.Executions()[0]

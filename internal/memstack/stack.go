@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/spillway-go/spillway/internal/app"
+	"github.com/spillway-go/spillway/internal/asl"
 	"github.com/spillway-go/spillway/internal/ddbfake"
 	"github.com/spillway-go/spillway/internal/template"
 	"github.com/spillway-go/spillway/pkg/archive/archivetest"
@@ -55,6 +56,9 @@ type Options struct {
 	// Setups replace those of functions, by their logical ids, for tests of what
 	// is around a function. Default to the functions' own.
 	Setups map[string]func(*app.Env) (any, error)
+	// HoldSagas leaves it to the test to end executions, with [Machine.End].
+	// Defaults to running them.
+	HoldSagas bool
 	// Paused are mappings that are disabled at first, see [Stack.Pause].
 	Paused []string
 }
@@ -71,11 +75,13 @@ type Stack struct {
 	t        testing.TB
 	opts     Options
 	template *template.Template
-	services map[string]any
-	secrets  *secrets
-	mark     string          // in front of the labels of its invocations
-	ctx      context.Context // ends with the test
-	running  sync.WaitGroup
+
+	definition *asl.Machine
+	services   map[string]any
+	secrets    *secrets
+	mark       string          // in front of the labels of its invocations
+	ctx        context.Context // ends with the test
+	running    sync.WaitGroup
 
 	functions        []*function
 	mappings         []*mapping
@@ -127,6 +133,7 @@ func New(t testing.TB, opts Options) *Stack {
 	t.Cleanup(func() {
 		s.checkFrozen()
 		cancel()
+		s.Machine.stop()
 		s.running.Wait()
 		if t.Failed() {
 			t.Log(s.State())
