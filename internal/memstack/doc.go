@@ -29,10 +29,14 @@
 // makes them; [Stack.Kill] does so at the nth. The implementations in memory
 // have faults of their own beside it.
 //
+// # Sagas
+//
+// The deployed state machine runs as well, by package asl, with the steps'
+// functions. [Options.HoldSagas] leaves the ends of executions to the test.
+//
 // # What it is not
 //
-// The state machine has no engine: a test ends its executions by hand. Roles
-// are not enforced, throttling and authorization of API Gateway neither, and
+// Roles are not enforced, API Gateway neither authorizes nor throttles, and
 // nothing of CloudFormation, KMS, X-Ray and CloudWatch is there. An operation
 // that the stack does not know fails the test.
 package memstack

@@ -3,6 +3,8 @@ package memstack_test
 import (
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -149,5 +151,74 @@ func killedStep(t *testing.T, function string, after, always bool) {
 		}
 	case !maps.Equal(before, left) || parked > 0:
 		t.Errorf("%s with stock %v, want %v; %d parked", got.Status, left, before, parked)
+	}
+}
+
+// Every fault that can be injected into every step, once and each time: a trip
+// is booked whole, or undone, or an operator is told of the compensation that
+// cannot be made.
+func TestFaultsOfTrips(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"BookHotel", "BookFlight", "BookCar", "CancelHotel", "CancelFlight", "CancelCar"} {
+		for _, kind := range adminapi.FaultKinds {
+			for _, always := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %s always %t", step, kind, always), func(t *testing.T) {
+					t.Parallel()
+					synctest.Test(t, func(t *testing.T) { faultyStep(t, step, kind, always) })
+				})
+			}
+		}
+	}
+}
+
+func faultyStep(t *testing.T, step string, kind adminapi.FaultKind, always bool) {
+	s := memstack.New(t, memstack.Options{Parameters: map[string]string{"ChaosEnabled": "true"}})
+	cancels := strings.HasPrefix(step, "Cancel")
+	cars := 3
+	if cancels {
+		cars = 0 // all is undone
+	}
+	before := supply(t, s, 3, cars)
+	set := adminapi.ChaosSetRequest{Target: "saga." + step, Fault: kind, Times: 1}
+	if always {
+		set.Times, set.Rate = 0, 1
+	}
+	if kind == adminapi.FaultLatency {
+		set.Latency = "1s"
+	}
+	ask(t, s, adminapi.ChaosSet, set)
+	if step == "CancelCar" { // which a car that is sold out does not need
+		ask(t, s, adminapi.ChaosSet, adminapi.ChaosSetRequest{Target: "saga.BookCar", Fault: adminapi.FaultError, Rate: 1})
+	}
+	id := submit(t, s, booking)
+	var got *client.Task
+	s.Await("the trip ends", func() bool {
+		got = get(t, s, id)
+		return got.Status.Finished()
+	})
+	s.Await("its executions end", func() bool {
+		return !slices.ContainsFunc(s.Machine.Executions(), func(e memstack.Execution) bool { return e.Status == types.ExecutionStatusRunning })
+	})
+	left, parked := stock(t, s), len(s.SQS.Messages(s.Name("SagaFailuresQueue")))
+	switch {
+	case got.Status == client.Succeeded:
+		for item, n := range before {
+			if left[item] != n-1 {
+				t.Errorf("%d of %s are left of %d", left[item], item, n)
+			}
+		}
+	case parked > 0:
+		if !cancels || parked != 1 {
+			t.Errorf("%d compensations are parked", parked)
+		}
+	case !maps.Equal(before, left):
+		t.Errorf("%s with stock %v, want %v", got.Status, left, before)
+	}
+	if harmless := kind == adminapi.FaultLatency || !always && kind != adminapi.FaultBusinessError; harmless && (parked > 0 || !cancels && got.Status != client.Succeeded) {
+		t.Errorf("%s, %d parked, by a fault that passes", got.Status, parked)
+	}
+	stays := always && slices.Contains([]adminapi.FaultKind{adminapi.FaultError, adminapi.FaultPanic, adminapi.FaultTimeout, adminapi.FaultThrottle}, kind)
+	if stays && (got.Status == client.Succeeded || cancels != (parked == 1)) {
+		t.Errorf("%s, %d parked, by a fault that stays", got.Status, parked)
 	}
 }
