@@ -50,6 +50,8 @@ func (w *watch) observer() worker.Observer {
 		AttemptBegun: func(_ context.Context, e worker.AttemptBegun) { w.add(e.Subject, "attempt %d", e.Attempt) },
 		AttemptEnded: func(_ context.Context, e worker.AttemptEnded) {
 			w.add(e.Subject, "ended %s %s", e.Class, e.Code)
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.took = append(w.took, e.Took)
 		},
 		Settled: func(_ context.Context, e worker.Settled) {
@@ -60,6 +62,8 @@ func (w *watch) observer() worker.Observer {
 		},
 		Waited: func(_ context.Context, e worker.Waited) {
 			w.add(e.Subject, "waits: %s", e.Why)
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.waits = append(w.waits, time.Until(e.Until))
 		},
 	}
