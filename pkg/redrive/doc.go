@@ -62,8 +62,8 @@
 //
 // # Where to look
 //
-// sweep.go goes through a queue, run.go through a job. decide.go is the table
+// sweep.go goes through a queue, run.go does so for a job. decide.go is the table
 // of what becomes of a letter, replay.go does it, retry.go does the same for
-// tasks without their letters. job.go has a job's state and its lease, ledger.go
-// what was done.
+// tasks without their letters. job.go has a job's state, ledger.go what was done.
+// Leases, ledgers and hops are those of internal/job.
 package redrive

@@ -147,7 +147,8 @@ func ExampleRedrive_Job() {
 	for _, e := range job.Events {
 		fmt.Println("-", e.What)
 	}
-	fmt.Println(job.Replayed, job.Messages[0].Outcome)
+	first := job.Messages[0]
+	fmt.Println(job.Replayed, first.Result().Outcome, first.Key() == first.MessageID)
 	jobs, err := r.Jobs(ctx, 10)
 	fmt.Println(len(jobs), err)
 	// Output:
@@ -157,7 +158,7 @@ func ExampleRedrive_Job() {
 	// - stop asked
 	// - executed
 	// - done
-	// 3 replayed
+	// 3 replayed true
 	// 1 <nil>
 }
 
