@@ -62,10 +62,10 @@ func TestMiddlewareDecides(t *testing.T) {
 			if task.Current(ctx).Attempt > 1 {
 				return nil, errRefused
 			}
-			if _, err := next(ctx, input); err != nil {
-				return json.RawMessage(`"instead"`), nil
+			if _, err := next(ctx, input); err == nil {
+				return next(ctx, json.RawMessage(`{"id":"b","count":5}`))
 			}
-			return next(ctx, json.RawMessage(`{"id":"b","count":5}`))
+			return json.RawMessage(`"instead"`), nil
 		}
 	})
 	for _, tt := range []struct {
