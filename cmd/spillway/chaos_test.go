@@ -44,7 +44,8 @@ func TestChaosSet(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inCloud(t, func(t *testing.T, c *cloud) {
+			inCloud(t, func(c *cloud) {
+				t := c.t
 				ta := c.newOperator()
 				c.run(ta, tt.code, append([]string{"chaos", "set"}, tt.args...)...)
 				c.wants("chaos.set", `,"target":"saga.BookCar"`+tt.sent+byMe)
@@ -59,7 +60,8 @@ func TestChaosSet(t *testing.T) {
 
 func TestChaosIsDisabled(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ta := c.newOperator()
 		c.run(ta, exitFailed, "chaos", "set", "saga.BookCar", "panic", "--times", "1")
 		mustContain(t, "stderr", ta.stderr.String(), "ChaosEnabled=true", "(chaos_disabled)")
@@ -69,7 +71,8 @@ func TestChaosIsDisabled(t *testing.T) {
 // Faults that are set can be seen, and ended one by one or together.
 func TestChaosClear(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		for _, words := range [][]string{{"saga.BookCar", "panic", "--times", "1"}, {"saga.BookHotel", "timeout", "--rate", "1"}, {"saga.CancelHotel", "latency", "--latency", "1m30s", "--rate", "1"}} {
 			c.run(c.newOperator(), exitOK, append([]string{"chaos", "set"}, words...)...)
 		}

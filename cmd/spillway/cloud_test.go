@@ -30,7 +30,7 @@ type cloud struct {
 
 // inCloud runs a test in a bubble with a stack, each of whose tasks has one
 // attempt. Parameters are pairs of a name and a value.
-func inCloud(t *testing.T, test func(t *testing.T, c *cloud), parameters ...string) {
+func inCloud(t *testing.T, test func(c *cloud), parameters ...string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &cloud{hooks: map[string]int{}}
@@ -39,8 +39,9 @@ func inCloud(t *testing.T, test func(t *testing.T, c *cloud), parameters ...stri
 			opts.Parameters[parameters[i]] = parameters[i+1]
 		}
 		c.stack = memstack.New(t, opts)
-		c.wire = &wire{t: t, next: c.stack.Config().HTTPClient, function: c.stack.Name("AdminFunction")}
-		test(t, c)
+		c.wire = newWire(t, nil)
+		c.next, c.function = c.stack.Config().HTTPClient, c.stack.Name("AdminFunction")
+		test(c)
 	})
 }
 

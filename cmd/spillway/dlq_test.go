@@ -96,7 +96,8 @@ func TestDeadLetters(t *testing.T) {
 // The letters of the real function, as a person and as a script reads them.
 func TestDeadLettersOfTheStack(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ta := c.newOperator()
 		c.run(ta, exitOK, "dlq", "ls")
 		mustContain(t, "stderr", ta.stderr.String(), "no messages")
@@ -184,7 +185,8 @@ func TestJobs(t *testing.T) {
 // The audit trail of the real function.
 func TestJobsOfTheStack(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ta := c.newOperator()
 		c.run(ta, exitOK, "dlq", "jobs")
 		mustContain(t, "stderr", ta.stderr.String(), "no jobs")
@@ -253,7 +255,8 @@ func TestPurgeAndRestore(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inCloud(t, func(t *testing.T, c *cloud) {
+			inCloud(t, func(c *cloud) {
+				t := c.t
 				c.dead(5)
 				ids := strings.NewReplacer()
 				switch line := strings.Join(tt.args, " "); {
@@ -294,7 +297,8 @@ func TestPurgeAndRestore(t *testing.T) {
 // What becomes a dead letter while the question stands is none of the answer's.
 func TestPurgeIsWhatWasShown(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(2)
 		ta := c.atTerminal("")
 		asked := false
@@ -348,7 +352,8 @@ func TestPurgeIsStopped(t *testing.T) {
 		case q.JobID == "":
 			return adminapi.JobsAnswer{Jobs: []adminapi.Job{
 				{JobID: "01A", Kind: adminapi.KindReplay, Queue: "saga", Status: adminapi.JobRunning},
-				{JobID: "01B", Kind: adminapi.KindPurge, Queue: "tasks", Status: adminapi.JobDone}, ours,
+				{JobID: "01B", Kind: adminapi.KindPurge, Queue: "tasks", Status: adminapi.JobDone},
+				ours,
 			}}
 		}
 		if looks++; looks == 2 {

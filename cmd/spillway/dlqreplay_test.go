@@ -15,7 +15,8 @@ import (
 
 func TestReplay(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ids := c.dead(4)
 		ta := c.newOperator()
 		c.run(ta, exitOK, "dlq", "replay", "--yes", "--type", "webhook.deliver", "--tenant", cloudTenant, "--error-contains", "503", "--older-than", "1ms",
@@ -40,7 +41,8 @@ func TestReplay(t *testing.T) {
 
 func TestReplayForScripts(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(3)
 		ta := c.newOperator()
 		c.run(ta, exitOK, "dlq", "replay", "--dry-run", "-o", "json")
@@ -60,7 +62,8 @@ func TestReplayForScripts(t *testing.T) {
 
 func TestReplayDryRun(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ta := c.newOperator()
 		c.run(ta, exitOK, "dlq", "replay")
 		mustContain(t, "stderr", ta.stderr.String(), "nothing to do")
@@ -77,7 +80,8 @@ func TestReplayDryRun(t *testing.T) {
 
 func TestReplayAsks(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(2)
 		for _, typed := range []string{"n\n", "\n", "", "yo\n"} {
 			ta := c.atTerminal(typed)
@@ -118,7 +122,8 @@ func TestReplayAskedIsInterrupted(t *testing.T) {
 
 func TestReplayPaints(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(8)
 		ta := c.atTerminal("y\n")
 		c.run(ta, exitOK, "dlq", "replay", "--rate", "1")
@@ -146,7 +151,8 @@ func after(n int, do func()) func(asked) any {
 
 func TestReplayIsStopped(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(9)
 		ta := c.newOperator()
 		c.answer = after(4, func() { ta.interrupt() })
@@ -170,7 +176,8 @@ func TestReplayIsStopped(t *testing.T) {
 // Of a job that does not stop in time, the way to stop it is named.
 func TestReplayDoesNotStop(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(30)
 		ta := c.newOperator()
 		interrupts := after(2, func() { ta.interrupt() })
@@ -187,20 +194,22 @@ func TestReplayDoesNotStop(t *testing.T) {
 
 func TestReplayRunsOutOfTime(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(9)
 		ta := c.newOperator()
 		c.run(ta, exitFailed, "dlq", "replay", "--yes", "--rate", "1", "--timeout", "3s")
 		mustContain(t, "stderr", ta.stderr.String(), "stopping the job …", "Go on with", "--plan "+c.plan(), "gave up after 3s")
 		if strings.Contains(ta.stderr.String(), "Ctrl-C") {
-			t.Error("nobody pressed Ctrl-C")
+			t.Error("Ctrl-C was not pressed")
 		}
 	})
 }
 
 func TestFollowIsInterrupted(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(2)
 		c.stack.Pause("WorkerFunction.Tasks")
 		ta := c.newOperator()
@@ -275,7 +284,8 @@ func TestReplayGoesOn(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inCloud(t, func(t *testing.T, c *cloud) {
+			inCloud(t, func(c *cloud) {
+				t := c.t
 				c.dead(6)
 				tt.set(c)
 				ta := c.newOperator()
@@ -292,10 +302,12 @@ func TestReplayGoesOn(t *testing.T) {
 	}
 }
 
-// A call whose answer never arrives keeps nobody waiting for a job that is done.
+// A call whose answer never arrives does not keep the command waiting for a job
+// that is done.
 func TestReplayAnswerNeverComes(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(2)
 		c.answer = func(q asked) any {
 			if q.PlanID == "" {
@@ -338,7 +350,8 @@ func TestReplayVerdict(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inCloud(t, func(t *testing.T, c *cloud) {
+			inCloud(t, func(c *cloud) {
+				t := c.t
 				c.dead(3)
 				tt.set(c)
 				ta := c.newOperator()
@@ -370,12 +383,14 @@ func TestReplayReports(t *testing.T) {
 		{
 			"expired",
 			adminapi.Job{Counts: adminapi.Counts{Replayed: 96}, Outcomes: &adminapi.Outcomes{Succeeded: 94, Expired: 1, Canceled: 1}},
-			exitNotSucceed, []string{"1  canceled", "1  expired", "2 tasks did not succeed"},
+			exitNotSucceed,
+			[]string{"1  canceled", "1  expired", "2 tasks did not succeed"},
 		},
 		{
 			"gone",
 			adminapi.Job{Counts: adminapi.Counts{Replayed: 96}, Outcomes: &adminapi.Outcomes{Succeeded: 93, Gone: 2, Later: 1}},
-			exitOK, []string{"2  without a task, or past its retention", "1  replayed again since"},
+			exitOK,
+			[]string{"2  without a task, or past its retention", "1  replayed again since"},
 		},
 	}
 	for _, tt := range tests {
@@ -429,7 +444,8 @@ func TestReplayRefused(t *testing.T) {
 // What the function itself refuses is explained.
 func TestReplayIsRefusedWhileAnotherRuns(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(3)
 		ta := c.newOperator()
 		c.answer = once(func() any {
@@ -446,7 +462,8 @@ func TestReplayIsRefusedWhileAnotherRuns(t *testing.T) {
 // Letters whose tasks have ended only leave the queue.
 func TestReplayDrops(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		cancel := func(ids []string) {
 			for _, id := range ids {
 				if _, err := c.stack.Client(cloudTenant).Cancel(t.Context(), id); err != nil {
@@ -472,7 +489,8 @@ func TestReplayDrops(t *testing.T) {
 
 func TestReplayPlan(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(3)
 		c.run(c.newOperator(), exitOK, "dlq", "replay", "--dry-run")
 		plan := c.plan()
@@ -501,7 +519,8 @@ func TestReplayPlan(t *testing.T) {
 
 func TestReplayNative(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.dead(7)
 		ta := c.atTerminal("y\n")
 		c.run(ta, exitOK, "dlq", "replay", "--native", "--rate", "100")

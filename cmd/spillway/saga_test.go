@@ -100,7 +100,8 @@ func TestSagaList(t *testing.T) {
 // The real function lists the executions of the machine, and none.
 func TestSagasOfTheStack(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ta := c.newOperator()
 		c.run(ta, exitOK, "saga", "list")
 		if ta.stdout.String() != "" || ta.stderr.String() != "no executions\n" {
@@ -418,7 +419,8 @@ func TestSagaByHand(t *testing.T) {
 	} {
 		t.Run(tt.verb, func(t *testing.T) {
 			t.Parallel()
-			inCloud(t, func(t *testing.T, c *cloud) {
+			inCloud(t, func(c *cloud) {
+				t := c.t
 				c.park(fakeSaga)
 				args := []string{"saga", tt.verb, fakeSaga, "CancelHotel"}
 				line := "spillway saga " + tt.verb + " " + fakeSaga + " CancelHotel --yes"

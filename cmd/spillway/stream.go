@@ -215,6 +215,7 @@ func (s *recordSum) add(out *adminapi.StreamReplayAnswer) (progress bool) {
 			s.Refused++
 		case adminapi.StreamFailed:
 			s.Failed++
+		default: // of a dry run
 		}
 	}
 	s.Matched, s.Done = max(s.Matched, out.Matched, len(s.Records)), out.Done

@@ -32,7 +32,8 @@ func TestStreamList(t *testing.T) {
 // The real function has nothing to replay, and knows no record of this id.
 func TestStreamOfTheStack(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		ta := c.newOperator()
 		c.run(ta, exitOK, "stream", "ls")
 		if ta.stdout.String() != "" {

@@ -42,7 +42,8 @@ func TestTask(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			inCloud(t, func(t *testing.T, c *cloud) {
+			inCloud(t, func(c *cloud) {
+				t := c.t
 				id := c.dead(1)[0]
 				c.hook(tt.hook, "/0")
 				ta := c.newOperator()
@@ -73,7 +74,8 @@ func TestTask(t *testing.T) {
 
 func TestRetryFilter(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		c.hook(http.StatusGone, "/gone")
 		c.deliver(client.Failed, "/gone")
 		c.hook(http.StatusOK, "/gone")
@@ -89,7 +91,8 @@ func TestRetryFilter(t *testing.T) {
 
 func TestRetryIsInterrupted(t *testing.T) {
 	t.Parallel()
-	inCloud(t, func(t *testing.T, c *cloud) {
+	inCloud(t, func(c *cloud) {
+		t := c.t
 		id := c.dead(1)[0]
 		c.stack.Pause("WorkerFunction.Tasks")
 		looks := 0

@@ -31,6 +31,8 @@ type wire struct {
 	// leaves it to the function. A test sets it before the first request.
 	answer func(asked) any
 
+	turn chan struct{} // one call of answer at a time; a channel, so that a bubble's time goes on meanwhile
+
 	mu       sync.Mutex
 	payloads []string
 }
@@ -70,7 +72,7 @@ const (
 // newWire is a wire without a function behind it.
 func newWire(t *testing.T, answer func(asked) any) *wire {
 	t.Helper()
-	return &wire{t: t, function: "spillway-Admin", answer: answer}
+	return &wire{t: t, function: "spillway-Admin", answer: answer, turn: make(chan struct{}, 1)}
 }
 
 // only answers every request alike.
@@ -89,7 +91,7 @@ func (w *wire) newOperator() *testApp {
 	return ta
 }
 
-// atTerminal is an app in front of which somebody types text.
+// atTerminal is an app at a terminal, where text is typed.
 func (w *wire) atTerminal(text string) *testApp { return typing(w.newOperator(), text) }
 
 // typing puts a person in front of an app, who types text.
@@ -120,7 +122,9 @@ func (w *wire) Do(r *http.Request) (*http.Response, error) {
 	}
 	var out any
 	if w.answer != nil {
+		w.turn <- struct{}{}
 		out = w.answer(q)
+		<-w.turn
 	}
 	b, isNone := out.(noReply)
 	var response *http.Response

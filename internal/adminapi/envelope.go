@@ -30,6 +30,8 @@ const (
 )
 
 // Refusal is an answer that is not ok.
+//
+//nolint:errname // it is an answer in the first place
 type Refusal struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"` // for people; says what to do
