@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"time"
 
@@ -78,7 +77,7 @@ func drive(ctx context.Context, x *run, write func(context.Context, []string) ([
 func Example() {
 	ctx := context.Background()
 	table := archivetest.NewTable()
-	opts := job.Options{Lease: time.Millisecond, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	opts := job.Options{Lease: time.Millisecond, Logger: slog.New(slog.DiscardHandler)}
 
 	write := func(_ context.Context, names []string) ([]guest, error) {
 		fmt.Println("write to", names)

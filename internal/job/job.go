@@ -78,14 +78,6 @@ type Job[R any, S State] struct {
 	fresh  bool      // created by this process
 }
 
-// Event is a line of a job's audit trail.
-type Event struct {
-	At        task.Time `json:"at"`
-	What      string    `json:"what"`
-	By        string    `json:"by,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-}
-
 // Spec is what an [Engine] has to know of its jobs.
 type Spec[R any, S State] struct {
 	// New returns an empty state.
@@ -239,49 +231,6 @@ func (j *Job[R, S]) detail() types.AttributeValue {
 	return str(string(encoded))
 }
 
-// Audit appends a line to the audit trail of a job. It sets the time.
-func (e *Engine[R, S, E]) Audit(ctx context.Context, jobID string, line Event) error {
-	line.At = task.At(time.Now())
-	return e.control.append(ctx, jobPartition(jobID), eventPrefix+id.New(), line, e.expires(), nil)
-}
-
-// Events reads the audit trail of a job.
-func (e *Engine[R, S, E]) Events(ctx context.Context, jobID string) (events []Event, err error) {
-	err = e.control.walk(ctx, jobPartition(jobID), eventPrefix, false, 0, func(it item) (bool, error) {
-		var line Event
-		err := decode(it, &line)
-		events = append(events, line)
-		return true, err
-	})
-	return events, err
-}
-
-// planPart is how many keys go into one item of the control table.
-const planPart = 2000
-
-// SavePlan stores, for a job that is created next, the keys of what it may deal
-// with.
-func (e *Engine[R, S, E]) SavePlan(ctx context.Context, jobID string, keys []string, until time.Time) error {
-	for n := 0; n*planPart < len(keys); n++ {
-		part := keys[n*planPart : min((n+1)*planPart, len(keys))]
-		if err := e.control.append(ctx, jobPartition(jobID), fmt.Sprintf("%s%04d", planPrefix, n), part, until.Add(e.opts.AuditRetention), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Plan reads the keys that [Engine.SavePlan] stored.
-func (e *Engine[R, S, E]) Plan(ctx context.Context, jobID string) (keys []string, err error) {
-	err = e.control.walk(ctx, jobPartition(jobID), planPrefix, false, 0, func(it item) (bool, error) {
-		var part []string
-		err := decode(it, &part)
-		keys = append(keys, part...)
-		return true, err
-	})
-	return keys, err
-}
-
 // Update writes the state of a job that has ended, unless its status is another
 // one by now.
 func (e *Engine[R, S, E]) Update(ctx context.Context, j *Job[R, S]) error {
@@ -315,9 +264,6 @@ func (e *Engine[R, S, E]) Stop(ctx context.Context, jobID, by, requestID string)
 	}
 	return j, e.Audit(ctx, jobID, Event{What: "stop asked", By: by, RequestID: requestID})
 }
-
-// CleanBy is the name of an operator as it is stored: "unknown" if it is empty.
-func CleanBy(by string) string { return cmp.Or(task.CleanText(by, 200), "unknown") }
 
 // StopAsked reports whether the job was asked to stop while it ran.
 func (j *Job[R, S]) StopAsked() bool { return j.stop }

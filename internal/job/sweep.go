@@ -101,19 +101,15 @@ func (s *sweep[T, R, S, E]) spread(ctx context.Context, items []T) (err error) {
 	var settled, rest []T
 	for i, it := range items {
 		entry, known := s.Known(s.work.Intent(it).Key())
-		full := false
+		taken := false
 		switch {
 		case known && entry.Result().Outcome.Settled():
 			settled = append(settled, it) // by a run that died before its source forgot it
 			continue
 		case s.work.Wants(it):
-			if full, err = s.full(ctx); err == nil && !full {
-				s.take(1)
-				err = s.pool.add(ctx, it)
-				break
-			}
-			fallthrough
-		default:
+			taken, err = s.offer(ctx, it)
+		}
+		if !taken {
 			rest = append(rest, it)
 		}
 		if err != nil {
@@ -122,6 +118,15 @@ func (s *sweep[T, R, S, E]) spread(ctx context.Context, items []T) (err error) {
 		}
 	}
 	return errors.Join(err, s.work.Leave(ctx, settled, rest))
+}
+
+// offer puts an item into the next step, if there is room for it.
+func (s *sweep[T, R, S, E]) offer(ctx context.Context, item T) (taken bool, err error) {
+	if full, err := s.full(ctx); err != nil || full {
+		return false, err
+	}
+	s.take(1)
+	return true, s.pool.add(ctx, item)
 }
 
 // step does one step, and hands its items back to their source.

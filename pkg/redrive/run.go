@@ -104,12 +104,9 @@ func (x *run) missing() []string {
 	}
 	var keys []string
 	for _, key := range x.plan.keys {
-		id, _, isTask := taskOf(key)
-		known := false
-		if isTask {
+		_, known := x.Known(key)
+		if id, _, isTask := taskOf(key); isTask {
 			_, known = x.tasks.of(id)
-		} else {
-			_, known = x.Known(key)
 		}
 		if !known {
 			keys = append(keys, key)
