@@ -110,6 +110,11 @@ func TestPoison(t *testing.T) {
 		if !answer.Done || answer.Replayed != len(ids) {
 			t.Errorf("replayed %+v", answer)
 		}
+		for _, r := range ask(t, s, adminapi.StreamList, adminapi.StreamListRequest{}).Records {
+			if r.State != adminapi.RecordReplayed || r.Consumer != s.Name("NotifyFunction") {
+				t.Errorf("listed %+v", r)
+			}
+		}
 		s.Await("the callbacks", func() bool { return len(hooks.delivered()) == len(ids) })
 		s.Quiet()
 		if n := len(hooks.all()); n != len(ids) {

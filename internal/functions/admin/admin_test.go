@@ -98,33 +98,3 @@ func TestSetupWithFaults(t *testing.T) {
 		}
 	}
 }
-
-// A record of a stream goes to the consumer that the template names, and what it says is written down.
-func TestStreamReplay(t *testing.T) {
-	t.Parallel()
-	const record = `{"pk":{"S":"stream"},"sk":{"S":"r1"},"data":{"B":"e30="},"size":{"N":"2"},"stored_at":{"N":"1782898200000"},"meta":{"M":{
-		"source":{"S":"aws:dynamodb"},"stream_arn":{"S":"arn:aws:dynamodb:us-east-1:1:table/tasks/stream/s"},"sequence_number":{"S":"5"},
-		"consumer":{"S":"notify"},"state":{"S":"archived"},"archived_by":{"S":"handler"}}}}`
-	const consumer = "/2015-03-31/functions/notify/invocations"
-	aws := apptest.NewFake(map[string][]string{
-		"Query": {`{"Items":[` + record + `]}`}, "GetItem": {`{"Item":` + record + `}`}, consumer: {`{"batchItemFailures":[]}`},
-	})
-	handler, err := Setup(aws.Env(environment()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := lambda.NewHandler(handler).Invoke(t.Context(), []byte(`{"command":"stream.replay"}`))
-	want := `{"ok":true,"matched":1,"replayed":1,"refused":0,"failed":0,"done":true,"records":[{"id":"r1","outcome":"replayed"}]}`
-	if err != nil || string(out) != want {
-		t.Errorf("answer %s, %v", out, err)
-	}
-	if want := []string{"Query", "GetItem", consumer, "UpdateItem"}; !slices.Equal(aws.Operations(), want) {
-		t.Errorf("calls %v, want %v", aws.Operations(), want)
-	}
-	if invoked := aws.Sent(consumer); len(invoked) != 1 || invoked[0] != `{"Records":[{}],"replay":true}` {
-		t.Errorf("notify got %v", invoked)
-	}
-	if written := aws.Sent("UpdateItem"); len(written) != 1 || !strings.Contains(written[0], `"replayed"`) || !strings.Contains(written[0], `"control"`) {
-		t.Errorf("written: %v", written)
-	}
-}
