@@ -358,7 +358,7 @@ func (r retrier) delay(n int) time.Duration {
 		seconds = min(seconds, r.MaxDelaySeconds)
 	}
 	if r.JitterStrategy == "FULL" {
-		seconds *= rand.Float64() //nolint:gosec // jitter
+		seconds *= rand.Float64()
 	}
 	return time.Duration(seconds * float64(time.Second))
 }

@@ -310,7 +310,7 @@ func (s *Stack) deployMachine() error {
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(filepath.Join(root(s.t), p.DefinitionS3Location)) //nolint:gosec // of the checkout
+	text, err := os.ReadFile(filepath.Join(root(s.t), p.DefinitionS3Location))
 	if err != nil {
 		return err
 	}

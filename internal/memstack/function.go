@@ -76,12 +76,16 @@ type problem struct {
 	Type    string `json:"errorType"`
 }
 
-func failed(kind, message, typ string) result {
+// unhandled is the kind of function error that Go functions have.
+const unhandled = "Unhandled"
+
+// failed is the answer of a function that has failed.
+func failed(message, typ string) result {
 	payload, err := json.Marshal(problem{Message: message, Type: typ})
 	if err != nil {
 		panic(err) // two texts
 	}
-	return result{payload: payload, kind: kind}
+	return result{payload: payload, kind: unhandled}
 }
 
 // checkVariables finds what Lambda refuses of a function's variables.
@@ -120,13 +124,13 @@ func (f *function) invoke(payload []byte) result {
 	env, err := f.environment()
 	if err != nil {
 		f.stack.failf("%s: init: %v", f.id, err)
-		return failed("Unhandled", err.Error(), "Runtime.ExitError")
+		return failed(err.Error(), "Runtime.ExitError")
 	}
 	id := f.stack.uuid()
 	r := env.run(id, payload)
 	if len(r.payload) > maxSync {
 		// https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
-		r = failed("Unhandled", fmt.Sprintf("Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).", len(r.payload), maxSync), "Function.ResponseSizeTooLarge")
+		r = failed(fmt.Sprintf("Response payload size (%d bytes) exceeded maximum allowed payload size (%d bytes).", len(r.payload), maxSync), "Function.ResponseSizeTooLarge")
 	}
 	f.stack.logInvocation(f, env, id, payload, r)
 	return r
@@ -199,7 +203,7 @@ func (e *environment) run(id string, payload []byte) result {
 		return e.gone()
 	case <-deadline.C:
 		e.kill(fmt.Sprintf("Task timed out after %.2f seconds", f.timeout.Seconds()))
-		return failed("Unhandled", id+" "+e.why, "Sandbox.Timedout")
+		return failed(id+" "+e.why, "Sandbox.Timedout")
 	}
 }
 
@@ -207,7 +211,7 @@ func (e *environment) run(id string, payload []byte) result {
 func (e *environment) gone() result {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return failed("Unhandled", "RequestId: Error: Runtime exited: "+e.why, "Runtime.ExitError")
+	return failed("RequestId: Error: Runtime exited: "+e.why, "Runtime.ExitError")
 }
 
 // handle calls the handler. A panic ends the process, as the runtime of Go
@@ -215,7 +219,7 @@ func (e *environment) gone() result {
 func (e *environment) handle(ctx context.Context, payload []byte) (r result) {
 	defer func() {
 		if p := recover(); p != nil {
-			r = failed("Unhandled", fmt.Sprint(p), reflect.TypeOf(p).String())
+			r = failed(fmt.Sprint(p), reflect.TypeOf(p).String())
 			e.function.stack.logf("%s panicked: %v\n%s", e.function.id, p, debug.Stack())
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -224,14 +228,14 @@ func (e *environment) handle(ctx context.Context, payload []byte) (r result) {
 	}()
 	out, err := e.handler.Invoke(ctx, payload)
 	if own, ok := err.(messages.InvokeResponse_Error); ok { //nolint:errorlint // the runtime looks at no error within
-		return failed("Unhandled", own.Message, own.Type)
+		return failed(own.Message, own.Type)
 	}
 	if err != nil {
 		typ := reflect.TypeOf(err)
 		for typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
-		return failed("Unhandled", err.Error(), typ.Name())
+		return failed(err.Error(), typ.Name())
 	}
 	return result{payload: bytes.Clone(out)} // the handler reuses its buffer
 }

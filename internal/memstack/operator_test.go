@@ -31,17 +31,6 @@ func broken() (hooks *receiver, mend func()) {
 	}}, func() { mended.Store(true) }
 }
 
-// replayed replays all dead letters, as a plan that was looked at first, and
-// waits for the job.
-func replayed(t *testing.T, s *memstack.Stack) {
-	t.Helper()
-	plan := ask(t, s, adminapi.DLQPlan, adminapi.DLQReplayRequest{DryRun: true})
-	s.Await("the replay is done", func() bool {
-		answer, err := memstack.Ask(t.Context(), s, adminapi.DLQReplay, adminapi.DLQReplayRequest{PlanID: plan.PlanID})
-		return err == nil && answer.Done
-	})
-}
-
 // A task that is out of attempts is a dead letter, which an operator lists,
 // plans and replays.
 func TestDeadLetter(t *testing.T) {

@@ -180,7 +180,7 @@ func (m *mapping) hand(records []streamRecord) result {
 	}
 	for m.function.enter() {
 		if !m.stack.wait(streamRetry) {
-			return failed("Unhandled", "the stack has ended", "")
+			return failed("the stack has ended", "")
 		}
 	}
 	return m.function.invoke(payload)

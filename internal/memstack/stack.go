@@ -102,8 +102,8 @@ var stacks atomic.Int64
 
 // New deploys a stack that ends with the test. It must be called in a
 // [testing/synctest] bubble.
-func New(t testing.TB, opts Options) *Stack {
-	t.Helper()
+func New(tb testing.TB, opts Options) *Stack {
+	tb.Helper()
 	if opts.Latency == 0 {
 		opts.Latency = 5 * time.Millisecond
 	}
@@ -111,32 +111,32 @@ func New(t testing.TB, opts Options) *Stack {
 		opts.Seed = 1
 	}
 	d := template.Deployment{Stack: stackName, Region: region, Account: account, Parameters: opts.Parameters}
-	tmpl, err := template.Load(filepath.Join(root(t), "template.yaml"), d)
+	tmpl, err := template.Load(filepath.Join(root(tb), "template.yaml"), d)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Stack{
 		SQS: workqueuetest.New(opts.SQS), DB: ddbfake.New(&opts.DynamoDB), Bucket: archivetest.NewBucket(),
-		t: t, opts: opts, template: tmpl, ctx: ctx, secrets: &secrets{values: map[string]string{}},
+		t: tb, opts: opts, template: tmpl, ctx: ctx, secrets: &secrets{values: map[string]string{}},
 		mark: fmt.Sprintf("%d ", stacks.Add(1)), frozen: map[string]bool{},
-		random: rand.New(rand.NewPCG(opts.Seed, opts.Seed)), //nolint:gosec // a test's
+		random: rand.New(rand.NewPCG(opts.Seed, opts.Seed)),
 	}
 	if err := s.deploy(); err != nil {
 		cancel()
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, id := range opts.Paused {
 		s.Pause(id)
 	}
 	s.start()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		s.checkFrozen()
 		cancel()
 		s.Machine.stop()
 		s.running.Wait()
-		if t.Failed() {
-			t.Log(s.State())
+		if tb.Failed() {
+			tb.Log(s.State())
 		}
 	})
 	return s
@@ -246,18 +246,18 @@ func (s *Stack) failf(format string, args ...any) { s.t.Errorf("memstack: "+form
 func (s *Stack) logf(format string, args ...any) { s.t.Logf("memstack: "+format, args...) }
 
 // root is the folder that the module lies in, above the test's package.
-func root(t testing.TB) string {
-	t.Helper()
+func root(tb testing.TB) string {
+	tb.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for {
 		if _, err := os.Stat(filepath.Join(dir, "template.yaml")); err == nil {
 			return dir
 		}
 		if filepath.Dir(dir) == dir {
-			t.Fatal("no template.yaml above the test's package")
+			tb.Fatal("no template.yaml above the test's package")
 		}
 		dir = filepath.Dir(dir)
 	}

@@ -48,13 +48,13 @@ type Fault struct {
 	AfterEffect bool
 }
 
-// Throttled is the answer of a service that throttles, which the SDK tries
+// ErrThrottled is the answer of a service that throttles, which the SDK tries
 // again.
-var Throttled = &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
+var ErrThrottled = &smithy.GenericAPIError{Code: "ThrottlingException", Message: "Rate exceeded"}
 
-// Unavailable is the answer of a service that fails, status 500, which the SDK
+// ErrUnavailable is the answer of a service that fails, status 500, which the SDK
 // tries again.
-var Unavailable = &smithy.GenericAPIError{Code: "InternalServerError", Message: "Internal server error", Fault: smithy.FaultServer}
+var ErrUnavailable = &smithy.GenericAPIError{Code: "InternalServerError", Message: "Internal server error", Fault: smithy.FaultServer}
 
 // Inject calls f before every call of a service and does what it says. It must
 // be safe for concurrent use, and may use the stack's contents. nil ends it.

@@ -115,8 +115,8 @@ func TestS3(t *testing.T) {
 // answers of every third call.
 func TestFaults(t *testing.T) {
 	for name, fault := range map[string]memstack.Fault{
-		"throttled": {Err: memstack.Throttled}, "unavailable": {Err: memstack.Unavailable},
-		"lost answers": {Err: memstack.Unavailable, AfterEffect: true}, "broken": {Err: io.ErrUnexpectedEOF},
+		"throttled": {Err: memstack.ErrThrottled}, "unavailable": {Err: memstack.ErrUnavailable},
+		"lost answers": {Err: memstack.ErrUnavailable, AfterEffect: true}, "broken": {Err: io.ErrUnexpectedEOF},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hooks := &receiver{}
@@ -164,6 +164,7 @@ func TestGateway(t *testing.T) {
 				t.Fatal(err)
 			}
 			body, _ := io.ReadAll(response.Body)
+			response.Body.Close()
 			if response.StatusCode != tt.status || !strings.Contains(string(body), `"code":"`+tt.code+`"`) {
 				t.Errorf("%s %s: %d %s, want %d %s", tt.method, tt.path, response.StatusCode, body, tt.status, tt.code)
 			}

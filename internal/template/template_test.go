@@ -49,7 +49,7 @@ func TestDecode(t *testing.T) {
 			DeadLetterTargetArn string
 			MaxReceiveCount     int
 		}
-		KmsMasterKeyId *string //nolint:revive // as CloudFormation spells it
+		KmsMasterKeyId *string
 	}
 	for size, visibility := range map[string]int{"standard": 750, "local": 60} {
 		var got queue
