@@ -171,7 +171,11 @@ func (o *operator) showFaults(faults []adminapi.Fault) error {
 		if f.Latency != "" {
 			what += " of " + f.Latency
 		}
-		rows[i] = []string{clean(f.Target), clean(what), hits(f), left(f.Until.Time), clean(f.By)}
+		target := f.Target
+		if f.Execution != "" {
+			target += " of " + f.Execution
+		}
+		rows[i] = []string{clean(target), clean(what), hits(f), left(f.Until.Time), clean(f.By)}
 	}
 	width, _ := o.screen(o.out)
 	p := &printer{w: o.out}

@@ -113,12 +113,13 @@ func TestChaosList(t *testing.T) {
 	w := newWire(t, only(adminapi.ChaosStatusAnswer{Enabled: true, Faults: []adminapi.Fault{
 		{Target: "saga.Book\x1b[2JCar", Fault: adminapi.FaultPanic, TimesLeft: &none, Until: task.At(before(-time.Hour)), By: "me"},
 		{Target: "saga.CancelHotel", Fault: adminapi.FaultLatency, Rate: 1, Latency: "1m30s", Until: task.At(before(time.Second))},
+		{Target: "saga.BookHotel", Execution: "01A-1", Fault: adminapi.FaultPanic, Rate: 1, Until: task.At(before(-time.Hour))},
 	}}))
 	ta := w.newOperator()
 	if code := ta.play(t, "chaos", "ls"); code != exitOK {
 		t.Errorf("exit %d", code)
 	}
-	mustContain(t, "stdout", ta.stdout.String(), "saga.Book\ufffd[2JCar", "used up", "in 1h00m", "me\n", "latency of 1m30s", "expired")
+	mustContain(t, "stdout", ta.stdout.String(), "saga.Book\ufffd[2JCar", "used up", "in 1h00m", "me\n", "latency of 1m30s", "expired", "saga.BookHotel of 01A-1")
 }
 
 // Completion, help and limits are those of the package that injects.
