@@ -110,8 +110,7 @@ func New(tb testing.TB, opts Options) *Stack {
 	if opts.Seed == 0 {
 		opts.Seed = 1
 	}
-	d := template.Deployment{Stack: stackName, Region: region, Account: account, Parameters: opts.Parameters}
-	tmpl, err := template.Load(filepath.Join(root(tb), "template.yaml"), d)
+	tmpl, err := load(root(tb), opts.Parameters)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -140,6 +139,23 @@ func New(tb testing.TB, opts Options) *Stack {
 		}
 	})
 	return s
+}
+
+// templates are those that were read, by their parameters.
+var templates sync.Map
+
+// load reads the template, once for all stacks that have the same parameters.
+func load(dir string, parameters map[string]string) (*template.Template, error) {
+	key := fmt.Sprint(parameters) // in the order of names
+	if known, ok := templates.Load(key); ok {
+		return known.(*template.Template), nil //nolint:errcheck,forcetypeassert // nothing else is stored
+	}
+	d := template.Deployment{Stack: stackName, Region: region, Account: account, Parameters: parameters}
+	tmpl, err := template.Load(filepath.Join(dir, "template.yaml"), d)
+	if err == nil {
+		templates.Store(key, tmpl)
+	}
+	return tmpl, err
 }
 
 // Config is a configuration for the test's own AWS clients.
