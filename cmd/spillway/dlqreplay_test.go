@@ -449,7 +449,6 @@ func TestReplayIsRefusedWhileAnotherRuns(t *testing.T) {
 		c.dead(3)
 		ta := c.newOperator()
 		c.answer = once(func() any {
-			c.background(`{"command":"dlq.purge","confirm":"tasks","filter":{"ids":["x"]}}`)
 			c.background(`{"command":"dlq.replay","rate":0.1}`)
 			c.stack.Await("the other runs", func() bool { return c.letters() < 3 })
 			return nil

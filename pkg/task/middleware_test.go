@@ -160,8 +160,9 @@ func passing(next task.Handler) task.Handler {
 	return func(ctx context.Context, input json.RawMessage) (json.RawMessage, error) { return next(ctx, input) }
 }
 
-// The seam costs nothing when nothing uses it, and no allocation when something
-// does.
+// A call passes through middleware without an allocation. The innermost one
+// answers, because decoding takes memory from pools that the race detector
+// empties at random.
 func TestMiddlewareAllocates(t *testing.T) { // not parallel: it counts the allocations of all goroutines
 	ctx := task.NewContext(context.Background(), &task.Execution{ID: "1", Type: "n", Run: 1, Attempt: 1})
 	input := json.RawMessage(`1`)
@@ -175,8 +176,11 @@ func TestMiddlewareAllocates(t *testing.T) { // not parallel: it counts the allo
 			}
 		})
 	}
-	if none, two := count(), count(passing, passing); two > none {
-		t.Errorf("%v allocations with middleware, %v without", two, none)
+	answering := func(task.Handler) task.Handler {
+		return func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, nil }
+	}
+	if one, three := count(answering), count(passing, passing, answering); three > one {
+		t.Errorf("%v allocations with two more middleware, %v without", three, one)
 	}
 }
 
