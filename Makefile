@@ -42,6 +42,7 @@ invoke: .venv $(LOCAL) ## call a local function with its sample event: make invo
 ##@ Test
 .PHONY: test nightly unit plain race bench fuzz properties integration pipeline load sagas security model replay probe coldstart soak test-localstack cover
 test: .venv go-ready bin/lanes ## unit tests and the black-box suite, side by side; TIER=gate or nightly has more
+	@test -n "$(STEPS_$(T))" || { echo "there is no tier $(T): want TIER=test, gate or nightly" >&2; exit 2; }
 	@bin/lanes -note "$(NOTE_$(T))" "1: $(filter $(BUSY),$(STEPS))" "$(EMULATORS): $(filter-out $(BUSY),$(STEPS))" -- $(MAKE) TIER=$(T)
 
 nightly: ## what takes hours: race detector and LocalStack for everything, long properties, fuzzing, large loads
@@ -65,10 +66,12 @@ LETTERS_gate := 2000
 TRIPS_test   := 60
 SOAK_gate    := -tasks 1000 -time 20s
 RACE_nightly := yes
+RUNS_test    := 5
+RUNS_gate    := 5
 
-NOTE_test    = left out: $(SKIP_test), cold starts, more than $(LETTERS_test) letters and $(TRIPS_test) trips, soak, LocalStack. make check runs them
-NOTE_gate    = left out: probe, race detector everywhere, long properties, fuzzing, 10,000 letters, soak of 20,000 tasks, most of LocalStack. make nightly runs them
-NOTE_nightly = nothing is left out
+NOTE_test    = left out: linters, benchmarks, $(SKIP_test), cold starts, probe, more than $(LETTERS_test) letters and $(TRIPS_test) trips, soak, LocalStack. make check runs them
+NOTE_gate    = left out: $(SKIP_gate) of the probe, race detector everywhere, long properties, fuzzing, 10,000 letters, soak of 20,000 tasks, the rest of the suite on LocalStack. make nightly runs them
+NOTE_nightly = left out: linters and benchmarks. make check runs them
 
 # The race detector needs cgo and a C compiler. It runs where goroutines share something: in the packages that start
 # them or lock (tools/concurrent).
@@ -81,11 +84,11 @@ plain: go-ready
 	@$(GOTEST) -shuffle=on $$(go list ./... | grep -vxF -e none $(CONCURRENT:%=-e %))
 
 race: go-ready
-	@test -n "$(RACE)" || echo "no C compiler: the race detector is skipped"
-	@$(if $(RACE),$(GOTEST) -race -shuffle=on $(if $(filter yes,$(RACE_$(TIER))),./...,$(CONCURRENT)))
+	@test -n "$(RACE)" || echo "no C compiler: the race detector is left out"
+	@$(if $(RACE_$(TIER)),$(GOTEST) $(RACE) -shuffle=on ./...,$(if $(RACE),$(GOTEST) -race -shuffle=on $(CONCURRENT)))
 
-bench: go-ready ## what a record and a message cost in time and allocations (docs/performance.md)
-	@go test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),100ms) ./pkg/batch ./pkg/workqueue
+bench: go-ready ## what a record, a message, middleware and an observer cost in time and allocations (docs/performance.md)
+	@go test -run '^$$' -bench . -benchmem -benchtime $(or $(BENCHTIME),100ms) ./pkg/batch ./pkg/workqueue ./pkg/task ./pkg/worker
 
 fuzz: go-ready ## every fuzz target for 30 s: make fuzz [FUZZTIME=5m] [ARGS=FuzzSubmit]
 	@tools/fuzz $(ARGS)
@@ -95,7 +98,7 @@ properties: go-ready ## every property and model, ten times as long: make proper
 	  -rapid.checks=$(or $(CHECKS),1000)
 
 # The format shows what a suite prints while it starts and deploys, which takes longer than its tests. Tests wait for an
-# emulator most of the time, so many are parallel, whatever the number of cores.
+# emulator most of the time, so many are parallel on any number of cores.
 SUITE = $(TOOL) gotestsum --format standard-verbose -- -tags integration -count=1 -parallel 16 -timeout 45m
 SKIP  = $(if $(SKIP_$(TIER)),|^($(subst $() ,|,$(SKIP_$(TIER))))$$)
 integration: .venv go-ready ## the black-box suite on local AWSs of its own, with every role's IAM policy enforced
@@ -120,7 +123,7 @@ probe: .venv go-ready ## try out again what the local AWS does of what AWS does
 	@$(SUITE) -skip '^$$$(SKIP)' ./integration/probe
 
 coldstart: go-ready ## zip, cold start, memory and AWS calls of each function: make coldstart [RUNS=41]
-	@SPILLWAY_COLDSTARTS=$(or $(RUNS),$(if $(TIER),,41)) $(SUITE) ./integration/coldstart
+	@SPILLWAY_COLDSTARTS=$(or $(RUNS),$(RUNS_$(TIER)),41) $(SUITE) ./integration/coldstart
 
 soak: .venv bin/soak ## minutes of load with workers killed, every task accounted for: make soak [SOAK_TASKS=1000 SOAK_TIME=20s]
 	@bin/soak $(or $(SOAK_$(TIER)),-tasks $(or $(SOAK_TASKS),20000) -time $(or $(SOAK_TIME),2m)) $(ARGS)

@@ -1,6 +1,5 @@
-// Package app is the wiring that the functions' mains share: configuration
-// from the environment, AWS clients, the list of task types, and the start.
-// Whoever adds a task type adds it in handlers.go.
+// Package app is the wiring that the functions share: configuration from the
+// environment, AWS clients, and the start.
 package app
 
 import (

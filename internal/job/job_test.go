@@ -72,7 +72,7 @@ func TestJob(t *testing.T) {
 	})
 }
 
-// Whatever call a process dies at, the next one goes on: everything is done, and
+// A process may die at any call, and the next one goes on: everything is done, and
 // what the ledger has as done is not done again.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()

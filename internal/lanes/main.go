@@ -62,17 +62,23 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	build := filepath.Join(dir, "build")
-	defer func() { err = errors.Join(err, os.RemoveAll(build)) }()
+	defer func() {
+		leave := build
+		if err == nil {
+			leave = dir // every log is printed as far as it matters
+		}
+		err = errors.Join(err, os.RemoveAll(leave))
+	}()
 	r := &runner{
 		command: command, environ: append(os.Environ(), localaws.BuildVariable+"="+build),
 		logs: dir, out: os.Stdout, keep: pattern, grace: grace, every: heartbeat,
 	}
 	failed := r.run(ctx, lanes)
-	r.say("\nlogs: %s", dir)
 	if *note != "" {
 		r.say("%s", *note)
 	}
 	if len(failed) > 0 {
+		r.say("logs: %s", dir)
 		return fmt.Errorf("failed after %s: %s", r.elapsed(), strings.Join(failed, ", "))
 	}
 	r.say("all good, %s", r.elapsed())
@@ -92,6 +98,9 @@ func parse(args []string) (lanes []lane, command []string, err error) {
 			return nil, nil, fmt.Errorf("%q is no lane: want WIDTH: TARGET…, such as 2: unit race", arg)
 		}
 		lanes = append(lanes, lane{n, strings.Fields(targets)})
+	}
+	if !slices.ContainsFunc(lanes, func(l lane) bool { return len(l.targets) > 0 }) {
+		return nil, nil, errors.New("the lanes have no targets")
 	}
 	return lanes, args[end+1:], nil
 }

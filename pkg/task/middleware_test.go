@@ -126,7 +126,7 @@ func TestMiddlewareSeesExecution(t *testing.T) {
 	}
 }
 
-// Each is called once for each type, whoever runs first.
+// Each is called once for each type, by the run that comes first.
 func TestMiddlewareIsMadeOnce(t *testing.T) {
 	t.Parallel()
 	m := shop()

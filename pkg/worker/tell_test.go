@@ -69,6 +69,23 @@ func TestTellFailureAllocates(t *testing.T) { // not parallel, as above
 	}
 }
 
+// BenchmarkTell tells of one attempt, from its begin to its settlement.
+func BenchmarkTell(b *testing.B) {
+	for name, o := range observers {
+		b.Run(name, func(b *testing.B) {
+			s, v := shiftOf(o)
+			retried := tasktable.Settled{Status: task.Queued}
+			b.ReportAllocs()
+			for b.Loop() {
+				s.tellAttempt(b.Context(), v.job)
+				s.tellAttemptEnded(b.Context(), v)
+				s.tellSettled(b.Context(), v, retried)
+				s.tellWaited(b.Context(), v.job)
+			}
+		})
+	}
+}
+
 // BenchmarkBatch works through a batch of ten, on a table and queues that do
 // nothing: what it allocates with a no-op observer is what it allocates without
 // one.
