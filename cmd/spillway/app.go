@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,8 @@ type app struct {
 	loadAWS  func(context.Context, ...func(*config.LoadOptions) error) (aws.Config, error)
 	stacks   func(aws.Config) stackAPI
 	identity func(aws.Config) identityAPI
+	api      http.RoundTripper // to the stack's API; nil is the client's own
+	listen   listenFunc
 	pace     demoPace
 
 	flags   globalFlags
@@ -56,6 +59,7 @@ func newApp() *app {
 		loadAWS:  config.LoadDefaultConfig,
 		stacks:   func(cfg aws.Config) stackAPI { return cloudformation.NewFromConfig(cfg) },
 		identity: func(cfg aws.Config) identityAPI { return sts.NewFromConfig(cfg) },
+		listen:   listenHTTP,
 		pace:     defaultPace,
 	}
 }

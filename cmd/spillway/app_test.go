@@ -96,10 +96,7 @@ func newTestApp(t *testing.T) *testApp {
 		},
 		stacks:   func(aws.Config) stackAPI { return ta.stack },
 		identity: func(aws.Config) identityAPI { return ta.caller },
-		pace: demoPace{
-			poll: 5 * time.Millisecond, line: 500 * time.Millisecond, slow: time.Millisecond,
-			ttl: time.Second, delay: 2 * time.Second, parked: time.Minute, settle: 50 * time.Millisecond,
-		},
+		pace:     demoPace{poll: 5 * time.Millisecond},
 	}
 	return ta
 }

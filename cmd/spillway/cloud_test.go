@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,16 +19,21 @@ import (
 
 	"github.com/spillway-go/spillway/internal/memstack"
 	"github.com/spillway-go/spillway/pkg/client"
+	"github.com/spillway-go/spillway/pkg/webhook"
 )
 
-// cloud is a stack in memory, whose real admin function the command line talks
-// to. It lives in a [synctest] bubble.
+// cloud is a stack in memory, whose real API and admin function the command line
+// talks to. It lives in a [synctest] bubble.
 type cloud struct {
 	*wire
+	api   *apiWire
 	stack *memstack.Stack
 
-	mu    sync.Mutex
-	hooks map[string]int // what receivers of webhooks answer, by path; 503 if they are not here
+	unsigned bool // signatures of webhooks get lost
+
+	mu       sync.Mutex
+	hooks    map[string]int // what receivers of webhooks answer, by path; 503 if they are not here
+	receiver http.Handler   // answers all webhooks while the demonstration runs
 }
 
 // inCloud runs a test in a bubble with a stack, each of whose tasks has one
@@ -41,19 +49,31 @@ func inCloud(t *testing.T, test func(c *cloud), parameters ...string) {
 		c.stack = memstack.New(t, opts)
 		c.wire = newWire(t, nil)
 		c.next, c.function = c.stack.Config().HTTPClient, c.stack.Name("AdminFunction")
+		c.api = &apiWire{next: c.stack.API(cloudTenant)}
 		test(c)
 	})
 }
 
 // receive answers a webhook.
-func (c *cloud) receive(r *http.Request, _ []byte) (*http.Response, error) {
+func (c *cloud) receive(r *http.Request, body []byte) (*http.Response, error) {
+	to := httptest.NewRecorder()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if receiver := c.receiver; receiver != nil {
+		c.mu.Unlock()
+		defer c.mu.Lock()
+		r = r.Clone(r.Context())
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if c.unsigned {
+			r.Header.Del(webhook.HeaderSignature)
+		}
+		receiver.ServeHTTP(to, r)
+		return to.Result(), r.Context().Err()
+	}
 	status := http.StatusServiceUnavailable
 	if s, ok := c.hooks[r.URL.Path]; ok {
 		status = s
 	}
-	to := httptest.NewRecorder()
 	to.WriteHeader(status)
 	return to.Result(), nil
 }
@@ -67,36 +87,59 @@ func (c *cloud) hook(status int, paths ...string) {
 	}
 }
 
-// newOperator is an app that reaches the stack, and looks at jobs as often as
-// in a terminal.
+// listen is the network that the demonstration's receiver listens on.
+func (c *cloud) listen(_ context.Context, _ string, h http.Handler) (url string, stop func(), err error) {
+	set := func(h http.Handler) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.receiver = h
+	}
+	set(h)
+	return hooksURL, func() { set(nil) }, nil
+}
+
+// newOperator is an app that reaches the stack, at the pace of a terminal.
 func (c *cloud) newOperator() *testApp {
 	ta := c.wire.newOperator()
 	ta.cfg = c.stack.Config()
 	ta.cfg.HTTPClient = c.wire
-	ta.pace.poll = defaultPace.poll
+	ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"AdminFunctionName": c.function, "ApiUrl": cloudAPI, "Version": "0.1.0"})
+	ta.api, ta.listen, ta.pace = c.api, c.listen, defaultPace
 	return ta
 }
 
 func (c *cloud) atTerminal(text string) *testApp { return typing(c.newOperator(), text) }
 
-const cloudTenant = "AIDAEXAMPLETENANT"
+const (
+	cloudTenant = "AIDAEXAMPLETENANT"
+	cloudAPI    = fakeEndpoint + "/v1"
+	hooksURL    = "https://hooks.example.com"
+)
+
+// submit submits a task past the command line.
+func (c *cloud) submit(request client.SubmitRequest) *client.Task {
+	c.t.Helper()
+	task, err := c.stack.Client(cloudTenant).Submit(c.t.Context(), request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return task
+}
+
+// toHook is the input of a webhook to a path.
+func toHook(path string) json.RawMessage {
+	return json.RawMessage(fmt.Sprintf(`{"url":"%s%s","event":"order","payload":{"n":1}}`, hooksURL, path))
+}
 
 // deliver submits webhooks to paths, waits for their ends, and returns the
 // tasks' ids.
 func (c *cloud) deliver(want client.Status, paths ...string) (ids []string) {
 	c.t.Helper()
-	api := c.stack.Client(cloudTenant)
 	for _, path := range paths {
-		task, err := api.Submit(c.t.Context(), client.SubmitRequest{
-			Type: "webhook.deliver", Input: json.RawMessage(fmt.Sprintf(`{"url":"https://hooks.example.com%s","event":"order","payload":{"n":1}}`, path)),
-		})
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		ids = append(ids, task.ID)
+		ids = append(ids, c.submit(client.SubmitRequest{Type: "webhook.deliver", Input: toHook(path)}).ID)
 	}
 	for _, id := range ids {
-		task, err := api.Wait(c.t.Context(), id)
+		task, err := c.stack.Client(cloudTenant).Wait(c.t.Context(), id)
 		if err != nil {
 			c.t.Fatal(err)
 		}

@@ -69,7 +69,7 @@ func (a *app) connect(ctx context.Context) (*client.Client, error) {
 			return nil, err
 		}
 	}
-	return a.newClient(nil)
+	return a.newClient(a.api)
 }
 
 // loadTarget fills a.target as far as configuration on this machine goes.
@@ -113,7 +113,8 @@ func (a *app) loadTarget(ctx context.Context) error {
 	return nil
 }
 
-// newClient makes a client for a.target's API.
+// newClient makes a client for a.target's API. A nil transport is the client's
+// own.
 func (a *app) newClient(transport http.RoundTripper) (*client.Client, error) {
 	tg := a.target
 	if tg.standInCreds && !isLoopback(tg.apiURL) {

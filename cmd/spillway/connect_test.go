@@ -23,36 +23,30 @@ func awsError(code, msg string) error { return &smithy.GenericAPIError{Code: cod
 
 func TestStackIsFound(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	ta := newTestApp(t)
-	ta.env["SPILLWAY_STACK"] = "mine"
-	ta.stack = stackOf("mine", "UPDATE_COMPLETE", map[string]string{"ApiUrl": api.url + "/"})
-	if code := ta.try(t, "", "list"); code != exitOK {
-		t.Error(code)
-	}
-	ta = newTestApp(t)
-	ta.env["SPILLWAY_API_URL"] = api.url
-	if code := ta.try(t, "", "list"); code != exitOK {
-		t.Error(code)
-	}
+	inCloud(t, func(c *cloud) {
+		ta := c.newOperator()
+		ta.env["SPILLWAY_STACK"] = "mine"
+		ta.stack = stackOf("mine", "UPDATE_COMPLETE", map[string]string{"ApiUrl": cloudAPI + "/"})
+		c.run(ta, exitOK, "list")
+		ta = c.newOperator()
+		ta.env["SPILLWAY_API_URL"] = cloudAPI
+		c.run(ta, exitOK, "list")
+	})
 }
 
 func TestAPIKeyIsSent(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	for _, key := range []string{"", "key-of-the-plan"} {
-		ta := newTestApp(t)
-		ta.env["SPILLWAY_API_KEY"] = key
-		if code := ta.try(t, "", "--api-url", api.url, "list"); code != exitOK {
-			t.Error(code)
+	inCloud(t, func(c *cloud) {
+		t := c.t
+		for _, key := range []string{"", "key-of-the-plan"} {
+			ta := c.newOperator()
+			ta.env["SPILLWAY_API_KEY"] = key
+			c.run(ta, exitOK, "--api-url", cloudAPI, "list")
+			if sent := c.api.last().Header.Get("X-Api-Key"); sent != key {
+				t.Errorf("sent %q, want %q", sent, key)
+			}
 		}
-		api.mu.Lock()
-		sent := api.requests[len(api.requests)-1].Header.Get("X-Api-Key")
-		api.mu.Unlock()
-		if sent != key {
-			t.Errorf("sent %q, want %q", sent, key)
-		}
-	}
+	})
 }
 
 func TestExplainsWhatToDo(t *testing.T) {
@@ -121,10 +115,9 @@ func TestExplainsWhatTheAPISays(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.code, func(t *testing.T) {
 			t.Parallel()
-			api := newFakeAPI(t)
-			api.refuse = func(*http.Request) (int, string) { return tt.status, tt.code }
 			ta := newTestApp(t)
-			if code := ta.try(t, api.url, "get", "x"); code != exitFailed {
+			ta.api = &apiWire{answer: problem("", tt.status, tt.code)}
+			if code := ta.play(t, "get", "x", "--api-url", cloudAPI); code != exitFailed {
 				t.Errorf("exit %d", code)
 			}
 			mustContain(t, "stderr", ta.stderr.String(), tt.want)
@@ -148,57 +141,45 @@ func TestExplainsWhatTheAPISays(t *testing.T) {
 // TestStandIns: test/test and us-east-1 serve on this machine, and nowhere else.
 func TestStandIns(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	bare := func() *testApp {
-		ta := newTestApp(t)
-		ta.cfg = aws.Config{}
-		return ta
-	}
-
-	ta := bare()
-	ta.cfg.BaseEndpoint = aws.String("http://localhost:4566")
-	ta.stack = stackOf("spillway", "CREATE_COMPLETE", map[string]string{"ApiUrl": api.url})
-	if code := ta.try(t, "", "list"); code != exitOK {
-		t.Error(code)
-	}
-	if auth := api.requests[0].Header.Get("Authorization"); !strings.Contains(auth, "Credential=test/") || !strings.Contains(auth, "/us-east-1/") {
-		t.Errorf("Authorization = %q", auth)
-	}
-	if code := bare().try(t, api.url, "list"); code != exitOK {
-		t.Error(code)
-	}
-
-	ta = bare()
-	ta.cfg.BaseEndpoint = aws.String("http://localhost:4566")
-	ta.stack = stackOf("spillway", "CREATE_COMPLETE", map[string]string{"ApiUrl": "https://api.example.com"})
-	if code := ta.try(t, "", "list"); code != exitFailed {
-		t.Error(code)
-	}
-	mustContain(t, "stderr", ta.stderr.String(), "for this machine only")
-
-	for _, endpoint := range []string{"https://emulator.example.com", "http://10.0.0.1:4566", "http://localhost.example.com", ""} {
-		ta = bare()
-		ta.cfg.Region = "eu-west-1"
-		ta.cfg.BaseEndpoint = &endpoint
-		if code := ta.try(t, "", "list"); code != exitFailed {
-			t.Errorf("%s: exit %d", endpoint, code)
+	inCloud(t, func(c *cloud) {
+		t := c.t
+		bare := func() *testApp {
+			ta := c.newOperator()
+			ta.cfg = aws.Config{}
+			return ta
 		}
-		mustContain(t, "stderr", ta.stderr.String(), "no AWS credentials")
-	}
 
-	ta = bare() // a profile that was named must not be passed over
-	ta.cfg.BaseEndpoint = aws.String("http://[::1]:4566")
-	if code := ta.try(t, "", "list", "--profile", "work"); code != exitFailed {
-		t.Error(code)
-	}
+		ta := bare()
+		ta.cfg.BaseEndpoint = aws.String("http://localhost:4566")
+		ta.stack = stackOf("spillway", "CREATE_COMPLETE", map[string]string{"ApiUrl": cloudAPI})
+		c.run(ta, exitOK, "list")
+		if auth := c.api.last().Header.Get("Authorization"); !strings.Contains(auth, "Credential=test/") || !strings.Contains(auth, "/us-east-1/") {
+			t.Errorf("Authorization = %q", auth)
+		}
+		c.run(bare(), exitOK, "list", "--api-url", cloudAPI)
+
+		ta = bare()
+		ta.cfg.BaseEndpoint = aws.String("http://localhost:4566")
+		ta.stack = stackOf("spillway", "CREATE_COMPLETE", map[string]string{"ApiUrl": "https://api.example.com"})
+		c.run(ta, exitFailed, "list")
+		mustContain(t, "stderr", ta.stderr.String(), "for this machine only")
+
+		for _, endpoint := range []string{"https://emulator.example.com", "http://10.0.0.1:4566", "http://localhost.example.com", ""} {
+			ta = bare()
+			ta.cfg.Region = "eu-west-1"
+			ta.cfg.BaseEndpoint = &endpoint
+			c.run(ta, exitFailed, "list")
+			mustContain(t, "stderr", ta.stderr.String(), "no AWS credentials")
+		}
+
+		ta = bare() // a profile that was named must not be passed over
+		ta.cfg.BaseEndpoint = aws.String("http://[::1]:4566")
+		c.run(ta, exitFailed, "list", "--profile", "work")
+	})
 }
 
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	good := func(ta *testApp) {
-		ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"ApiUrl": api.url, "Version": "0.1.0"})
-	}
 	tests := []struct {
 		name string
 		set  func(*testApp)
@@ -220,75 +201,77 @@ func TestDoctor(t *testing.T) {
 		{"no region", func(ta *testApp) { ta.cfg.Region = "" }, exitFailed, map[string]string{"region": "fail", "credentials": "warn"}, "AWS_REGION"},
 		{"no stack", func(ta *testApp) { ta.stack = stackOf("x", "", nil) }, exitFailed, map[string]string{"stack": "fail", "api": "warn"}, "make deploy"},
 		{"rolled back", func(ta *testApp) {
-			ta.stack = stackOf("spillway", "UPDATE_ROLLBACK_COMPLETE", map[string]string{"ApiUrl": api.url})
+			ta.stack = stackOf("spillway", "UPDATE_ROLLBACK_COMPLETE", map[string]string{"ApiUrl": cloudAPI})
 		}, exitOK, map[string]string{"stack": "warn", "api": "ok"}, "undone"},
 		{"old stack", func(ta *testApp) {
-			ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"ApiUrl": api.url})
+			ta.stack = stackOf("spillway", "UPDATE_COMPLETE", map[string]string{"ApiUrl": cloudAPI})
 		}, exitOK, map[string]string{"stack": "ok", "stack version": "warn", "api": "ok"}, "does not say"},
 		{"in progress", func(ta *testApp) {
-			ta.stack = stackOf("spillway", "UPDATE_IN_PROGRESS", map[string]string{"ApiUrl": api.url})
+			ta.stack = stackOf("spillway", "UPDATE_IN_PROGRESS", map[string]string{"ApiUrl": cloudAPI})
 		}, exitOK, map[string]string{"stack": "warn"}, "wait"},
 		{"failed", func(ta *testApp) {
-			ta.stack = stackOf("spillway", "UPDATE_ROLLBACK_FAILED", map[string]string{"ApiUrl": api.url})
+			ta.stack = stackOf("spillway", "UPDATE_ROLLBACK_FAILED", map[string]string{"ApiUrl": cloudAPI})
 		}, exitFailed, map[string]string{"stack": "fail"}, "stack's events"},
 		{"unencrypted", func(ta *testApp) { ta.cfg.BaseEndpoint = aws.String("http://10.1.2.3:4566") }, exitOK, map[string]string{"endpoint": "warn"}, "unencrypted"},
 		{"API is down", func(ta *testApp) {
-			ta.stack = stackOf("spillway", "CREATE_COMPLETE", map[string]string{"ApiUrl": "http://127.0.0.1:1"})
+			ta.api = roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+			})
 		}, exitFailed, map[string]string{"api": "fail", "clock": "warn"}, "make run"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			for _, format := range []string{"table", "json"} {
-				ta := newTestApp(t)
-				good(ta)
-				if tt.set != nil {
-					tt.set(ta)
-				}
-				if code := ta.try(t, "", "doctor", "-o", format); code != tt.code {
-					t.Errorf("exit %d, want %d", code, tt.code)
-				}
-				mustContain(t, "stdout", ta.stdout.String(), tt.text)
-				if format == "table" {
-					continue
-				}
-				var r report
-				if err := json.Unmarshal([]byte(ta.stdout.String()), &r); err != nil {
-					t.Fatal(err)
-				}
-				got := map[string]string{}
-				for _, c := range r.Checks {
-					got[c.Name] = c.Grade
-					if c.Grade != gradeOK && c.Todo == "" && !strings.Contains(c.Found, "not checked") && !strings.Contains(c.Found, "not tried") {
-						t.Errorf("%s: %s, and nothing to do", c.Name, c.Grade)
+			inCloud(t, func(c *cloud) {
+				t := c.t
+				for _, format := range []string{"table", "json"} {
+					ta := c.newOperator()
+					if tt.set != nil {
+						tt.set(ta)
+					}
+					c.run(ta, tt.code, "doctor", "-o", format)
+					mustContain(t, "stdout", ta.stdout.String(), tt.text)
+					if format == "table" {
+						continue
+					}
+					var r report
+					if err := json.Unmarshal([]byte(ta.stdout.String()), &r); err != nil {
+						t.Fatal(err)
+					}
+					got := map[string]string{}
+					for _, c := range r.Checks {
+						got[c.Name] = c.Grade
+						if c.Grade != gradeOK && c.Todo == "" && !strings.Contains(c.Found, "not checked") && !strings.Contains(c.Found, "not tried") {
+							t.Errorf("%s: %s, and nothing to do", c.Name, c.Grade)
+						}
+					}
+					for name, grade := range tt.want {
+						if got[name] != grade {
+							t.Errorf("%s = %q, want %q", name, got[name], grade)
+						}
+					}
+					if r.OK != (tt.code == exitOK) {
+						t.Errorf("ok = %t", r.OK)
 					}
 				}
-				for name, grade := range tt.want {
-					if got[name] != grade {
-						t.Errorf("%s = %q, want %q", name, got[name], grade)
-					}
-				}
-				if r.OK != (tt.code == exitOK) {
-					t.Errorf("ok = %t", r.OK)
-				}
-			}
+			})
 		})
 	}
 }
 
 func TestDoctorWithAddress(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	ta := newTestApp(t)
-	ta.cfg = aws.Config{}
-	ta.caller = func() (*sts.GetCallerIdentityOutput, error) {
-		t.Error("stand-in credentials were sent to AWS")
-		return nil, awsError("InvalidClientTokenId", "no")
-	}
-	if code := ta.try(t, api.url, "doctor"); code != exitOK {
-		t.Error(code)
-	}
-	mustContain(t, "stdout", ta.stdout.String(), "not asked for", "not tried")
+	inCloud(t, func(c *cloud) {
+		t := c.t
+		ta := c.newOperator()
+		ta.cfg = aws.Config{}
+		ta.caller = func() (*sts.GetCallerIdentityOutput, error) {
+			t.Error("stand-in credentials were sent to AWS")
+			return nil, awsError("InvalidClientTokenId", "no")
+		}
+		c.run(ta, exitOK, "doctor", "--api-url", cloudAPI)
+		mustContain(t, "stdout", ta.stdout.String(), "not asked for", "not tried")
+	})
 }
 
 func TestStackVersion(t *testing.T) {

@@ -84,7 +84,7 @@ func (a *app) demo(ctx context.Context, f demoFlags) error {
 	if f.receiverURL == "" && !isLoopback(a.target.apiURL) {
 		return usagef("the stack at %s cannot reach a receiver on this machine by itself: forward a public address to --receiver-addr, and name it with --receiver-url", a.target.apiURL)
 	}
-	recv, err := startReceiver(ctx, f.receiverAddr, f.receiverURL, a.pace.slow)
+	recv, err := startReceiver(ctx, a.listen, f.receiverAddr, f.receiverURL, a.pace.slow)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,139 +16,129 @@ import (
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	ta := newTestApp(t)
-	ta.env["SPILLWAY_STACK"] = "my stack"
-	if code := ta.try(t, api.url, "demo", "--tasks", "240", "-o", "json"); code != exitOK {
-		t.Fatal(code)
-	}
-	var s summary
-	if err := json.Unmarshal([]byte(ta.stdout.String()), &s); err != nil {
-		t.Fatal(err)
-	}
-	got := map[client.Status]int{}
-	for _, row := range s.Statuses {
-		got[row.Status] = row.Count
-	}
-	want := map[client.Status]int{client.Succeeded: 219, client.DeadLettered: 6, client.Failed: 6, client.Expired: 8, client.Canceled: 1}
-	if diff := cmp.Diff(got, want); diff != "" {
-		t.Errorf("statuses (-got +want):\n%s", diff)
-	}
-	if !s.Complete || s.Accepted != 240 || s.Finished != 240 || len(s.Problems) != 0 {
-		t.Errorf("summary = %+v", s)
-	}
-	if s.Receiver.Delivered != 219 || s.Receiver.WebhookIDs != 219 || s.Receiver.Requests != 195+12+3*12+5*6+6 {
-		t.Errorf("receiver = %+v", s.Receiver)
-	}
-	wantDead := []deadLetters{{Code: "http_status", Message: "POST the receiver: 500", Count: 6}}
-	for i := range s.DeadLetters {
-		s.DeadLetters[i].Example = ""
-	}
-	if diff := cmp.Diff(s.DeadLetters, wantDead); diff != "" {
-		t.Errorf("dead letters (-got +want):\n%s", diff)
-	}
-	wantAttempts := []attemptCount{{0, 9}, {1, 213}, {3, 12}, {5, 6}}
-	if diff := cmp.Diff(s.Attempts, wantAttempts); diff != "" {
-		t.Errorf("attempts (-got +want):\n%s", diff)
-	}
-	mustContain(t, "stderr", ta.stderr.String(), "240 tasks to a receiver", "submitted 240/240", "dead_lettered 6")
+	inCloud(t, func(c *cloud) {
+		t := c.t
+		ta := c.newOperator()
+		ta.env["SPILLWAY_STACK"] = "my stack"
+		c.run(ta, exitOK, "demo", "--tasks", "240", "-o", "json", "--api-url", cloudAPI)
+		var s summary
+		if err := json.Unmarshal([]byte(ta.stdout.String()), &s); err != nil {
+			t.Fatal(err)
+		}
+		got := map[client.Status]int{}
+		for _, row := range s.Statuses {
+			got[row.Status] = row.Count
+		}
+		want := map[client.Status]int{client.Succeeded: 219, client.DeadLettered: 6, client.Failed: 6, client.Expired: 8, client.Canceled: 1}
+		if diff := cmp.Diff(got, want); diff != "" {
+			t.Errorf("statuses (-got +want):\n%s", diff)
+		}
+		if !s.Complete || s.Accepted != 240 || s.Finished != 240 || len(s.Problems) != 0 {
+			t.Errorf("summary = %+v", s)
+		}
+		if s.Receiver.Delivered != 219 || s.Receiver.WebhookIDs != 219 || s.Receiver.Requests != 195+12+3*12+5*6+6 {
+			t.Errorf("receiver = %+v", s.Receiver)
+		}
+		wantDead := []deadLetters{{Code: "http_500", Message: "hooks.example.com answered 500 Internal Server Error", Count: 6}}
+		for i := range s.DeadLetters {
+			s.DeadLetters[i].Example = ""
+		}
+		if diff := cmp.Diff(s.DeadLetters, wantDead); diff != "" {
+			t.Errorf("dead letters (-got +want):\n%s", diff)
+		}
+		wantAttempts := []attemptCount{{0, 9}, {1, 213}, {3, 12}, {5, 6}}
+		if diff := cmp.Diff(s.Attempts, wantAttempts); diff != "" {
+			t.Errorf("attempts (-got +want):\n%s", diff)
+		}
+		mustContain(t, "stderr", ta.stderr.String(), "240 tasks to a receiver", "submitted 240/240", "dead_lettered 6")
+	}, "MaxAttempts", "5")
 }
 
 func TestDemoForPeople(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	ta := newTestApp(t)
-	ta.screen = func(io.Writer) (int, bool) { return 60, true }
-	if code := ta.try(t, api.url, "demo", "--tasks", "30"); code != exitOK {
-		t.Fatal(code)
-	}
-	mustContain(t, "stdout", ta.stdout.String(),
-		"\x1b[8A", "█", "STATUS", "P99", "In the dead-letter queue", "1 × http_status: POST the receiver: 500",
-		"agree", "Try next:", "spillway get 01J", "--api-url "+api.url, "spillway list --status dead_lettered", "make down")
-	for line := range strings.Lines(ta.stdout.String()) {
-		if painted, ok := strings.CutPrefix(line, "\r\x1b[2K"); ok && len([]rune(painted)) > 61 {
-			t.Errorf("wider than the screen: %q", painted)
+	inCloud(t, func(c *cloud) {
+		t := c.t
+		ta := c.newOperator()
+		ta.screen = func(io.Writer) (int, bool) { return 60, true }
+		c.run(ta, exitOK, "demo", "--tasks", "30", "--api-url", cloudAPI)
+		mustContain(t, "stdout", ta.stdout.String(),
+			"\x1b[8A", "█", "STATUS", "P99", "In the dead-letter queue", "1 × http_500: hooks.example.com answered 500",
+			"agree", "Try next:", "spillway get 00V", "--api-url "+cloudAPI, "spillway list --status dead_lettered", "make down")
+		for line := range strings.Lines(ta.stdout.String()) {
+			if painted, ok := strings.CutPrefix(line, "\r\x1b[2K"); ok && len([]rune(painted)) > 61 {
+				t.Errorf("wider than the screen: %q", painted)
+			}
 		}
-	}
+	}, "MaxAttempts", "5")
 }
 
 func TestDemoFindsDifferences(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		set     func(*fakeAPI)
+		set     func(*cloud)
 		want    string
-		endless bool // only --timeout ends it
+		timeout string
 	}{
-		{"unsigned", func(f *fakeAPI) { f.unsigned = true }, "without signature", false},
-		{"made up", func(f *fakeAPI) {
-			f.twist = func(t *client.Task) {
-				if t.Status == client.DeadLettered {
-					t.Status = client.Succeeded
+		{"unsigned", func(c *cloud) { c.unsigned = true }, "without signature", "5m"},
+		{"made up", func(c *cloud) {
+			c.api.spoil = strings.NewReplacer(`"dead_lettered"`, `"succeeded"`).Replace
+		}, "the receiver took no delivery", "5m"},
+		{"lost", func(c *cloud) {
+			c.api.spoil = strings.NewReplacer(`"succeeded"`, `"failed"`).Replace
+		}, "did not succeed by the API", "5m"},
+		{"not listed", func(c *cloud) {
+			c.api.spoil = func(body string) string {
+				var p client.Page
+				if err := json.Unmarshal([]byte(body), &p); err != nil || len(p.Tasks) == 0 {
+					return body
 				}
-			}
-		}, "the receiver took no delivery", false},
-		{"lost", func(f *fakeAPI) {
-			f.twist = func(t *client.Task) {
-				if t.Status == client.Succeeded {
-					t.Status = client.Failed
+				p.Tasks = p.Tasks[1:]
+				spoiled, err := json.Marshal(p)
+				if err != nil {
+					c.t.Error(err)
 				}
+				return string(spoiled)
 			}
-		}, "did not succeed by the API", false},
-		{"not listed", func(f *fakeAPI) {
-			f.hide = func(t *client.Task) bool { return strings.HasSuffix(t.ID, "7") }
-		}, "but are not in GET /tasks", false},
-		{"refused", func(f *fakeAPI) {
-			f.refuse = func(r *http.Request) (int, string) {
-				if r.Method == http.MethodPost {
-					return 403, "forbidden"
-				}
-				return 0, ""
-			}
-		}, "tasks that were not accepted or not canceled: 12", false},
-		{"not canceled", func(f *fakeAPI) {
-			f.refuse = func(r *http.Request) (int, string) {
-				if r.Method == http.MethodDelete {
-					return 403, "forbidden"
-				}
-				return 0, ""
-			}
-		}, "did not finish within 1s (--timeout): ", true},
+		}, "but are not in GET /tasks", "5m"},
+		{"refused", func(c *cloud) {
+			c.api.answer = problem(http.MethodPost, 403, "forbidden")
+		}, "tasks that were not accepted or not canceled: 12", "5m"},
+		{"not canceled", func(c *cloud) {
+			c.api.answer = problem(http.MethodDelete, 403, "forbidden")
+		}, "did not finish within 20s (--timeout): ", "20s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			api := newFakeAPI(t)
-			tt.set(api)
-			ta := newTestApp(t)
-			limit := "1m"
-			if tt.endless {
-				limit = "1s"
-			}
-			if code := ta.try(t, api.url, "demo", "--tasks", "12", "--timeout", limit); code != exitFailed {
-				t.Errorf("exit %d", code)
-			}
-			mustContain(t, "stdout", ta.stdout.String(), "This should not be", tt.want)
+			inCloud(t, func(c *cloud) {
+				tt.set(c)
+				ta := c.newOperator()
+				c.run(ta, exitFailed, "demo", "--tasks", "12", "--timeout", tt.timeout)
+				mustContain(c.t, "stdout", ta.stdout.String(), "This should not be", tt.want)
+			}, "MaxAttempts", "5")
 		})
 	}
 }
 
 func TestDemoIsInterrupted(t *testing.T) {
 	t.Parallel()
-	api := newFakeAPI(t)
-	ta := newTestApp(t)
-	api.accepted = func(n int) {
-		if n == 20 {
-			ta.interrupt()
+	inCloud(t, func(c *cloud) {
+		t := c.t
+		ta := c.newOperator()
+		var accepted atomic.Int64
+		c.api.spoil = func(body string) string {
+			if accepted.Add(1) == 20 {
+				ta.interrupt()
+			}
+			return body
 		}
-	}
-	if code := ta.try(t, api.url, "demo", "--tasks", "2000"); code != exitInterrupted {
-		t.Errorf("exit %d", code)
-	}
-	mustContain(t, "stdout", ta.stdout.String(), "broken off after", "of 2000 tasks submitted")
-	if strings.Contains(ta.stdout.String(), "This should not be") {
-		t.Errorf("problems of a run that was broken off:\n%s", ta.stdout)
-	}
+		c.run(ta, exitInterrupted, "demo", "--tasks", "2000")
+		mustContain(t, "stdout", ta.stdout.String(), "broken off after", "of 2000 tasks submitted")
+		if strings.Contains(ta.stdout.String(), "This should not be") {
+			t.Errorf("problems of a run that was broken off:\n%s", ta.stdout)
+		}
+	}, "MaxAttempts", "5")
 }
 
 func TestDemoNeedsAReachableReceiver(t *testing.T) {
@@ -181,7 +172,7 @@ func TestPlanIsTheSameEveryTime(t *testing.T) {
 
 func TestReceiverKeepsStrangersOut(t *testing.T) {
 	t.Parallel()
-	recv, err := startReceiver(t.Context(), "127.0.0.1:0", "", time.Millisecond)
+	recv, err := startReceiver(t.Context(), listenHTTP, "127.0.0.1:0", "", time.Millisecond)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,6 @@ var kinds = []kind{
 type planItem struct {
 	index int
 	kind  *kind
-	url   string
 	req   client.SubmitRequest
 }
 
@@ -67,9 +66,8 @@ func planLoad(n int, recv *receiver, pace demoPace) []planItem {
 
 	plan := make([]planItem, n)
 	for i, k := range mix {
-		target := recv.expect(i, k)
 		req := client.SubmitRequest{Type: "webhook.deliver", Input: webhookInput{
-			URL: target, Event: "demo." + k.name, Payload: json.RawMessage(`{"about":"` + k.about + `"}`),
+			URL: recv.expect(i, k), Event: "demo." + k.name, Payload: json.RawMessage(`{"about":"` + k.about + `"}`),
 		}}
 		switch {
 		case k.late:
@@ -77,7 +75,7 @@ func planLoad(n int, recv *receiver, pace demoPace) []planItem {
 		case k.cancel:
 			req.Delay = pace.parked.Round(time.Second)
 		}
-		plan[i] = planItem{index: i, kind: k, url: target, req: req}
+		plan[i] = planItem{index: i, kind: k, req: req}
 	}
 	return plan
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -17,7 +18,7 @@ import (
 // itself what reaches it, so that the pipeline's own account can be checked.
 type receiver struct {
 	base string // URL of everything that is for this run
-	srv  *http.Server
+	stop func() // ends the receiver and its open requests
 	slow time.Duration
 
 	mu        sync.Mutex
@@ -31,21 +32,26 @@ type receiver struct {
 // deliveries are the requests for one task.
 type deliveries struct{ requests, taken int }
 
-// startReceiver listens on addr. publicURL is how the stack reaches it; empty
-// means by addr.
-func startReceiver(ctx context.Context, addr, publicURL string, slow time.Duration) (*receiver, error) {
+// listenFunc serves HTTP on addr until stop is called. url is the server's.
+type listenFunc func(ctx context.Context, addr string, h http.Handler) (url string, stop func(), err error)
+
+func listenHTTP(ctx context.Context, addr string, h http.Handler) (url string, stop func(), err error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("start the webhook receiver: %w", err)
+		return "", nil, err
 	}
-	if publicURL == "" {
-		publicURL = "http://" + ln.Addr().String()
-	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	go func() { _ = srv.Serve(ln) }() // ends with stop
+	return "http://" + ln.Addr().String(), func() { _ = srv.Close() }, nil
+}
+
+// startReceiver listens on addr. publicURL is how the stack reaches it; empty
+// means by addr.
+func startReceiver(ctx context.Context, listen listenFunc, addr, publicURL string, slow time.Duration) (*receiver, error) {
 	// The token keeps deliveries of an earlier run, and strangers where the
 	// address is public, out of this run's count.
 	token := strings.ToLower(rand.Text()[:10])
 	r := &receiver{
-		base:      strings.TrimRight(publicURL, "/") + "/" + token,
 		slow:      slow,
 		expected:  map[int]*kind{},
 		seen:      map[int]*deliveries{},
@@ -53,13 +59,13 @@ func startReceiver(ctx context.Context, addr, publicURL string, slow time.Durati
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /"+token+"/{kind}/{n}", r.receive)
-	r.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
-	go func() { _ = r.srv.Serve(ln) }() // ends with stop
+	url, stop, err := listen(ctx, addr, mux)
+	if err != nil {
+		return nil, fmt.Errorf("start the webhook receiver: %w", err)
+	}
+	r.base, r.stop = strings.TrimRight(cmp.Or(publicURL, url), "/")+"/"+token, stop
 	return r, nil
 }
-
-// stop ends the receiver and its open requests.
-func (r *receiver) stop() { _ = r.srv.Close() }
 
 // expect announces task n and returns where to deliver it.
 func (r *receiver) expect(n int, k *kind) string {

@@ -66,7 +66,7 @@ func summarize(d *demoRun, recv *receiver, complete bool) *summary {
 		Statuses: []statusSummary{}, Attempts: []attemptCount{}, DeadLetters: []deadLetters{}, Problems: []string{},
 	}
 	attempts := map[int]int{}
-	for i, e := range entries {
+	for _, e := range entries {
 		if e.task == nil {
 			continue
 		}
@@ -77,7 +77,7 @@ func summarize(d *demoRun, recv *receiver, complete bool) *summary {
 		s.Finished++
 		attempts[e.task.Attempts]++
 		if e.task.Status == client.DeadLettered {
-			s.addDeadLetter(e.task, d.plan[i])
+			s.addDeadLetter(e.task)
 		}
 		if s.sample == "" || e.task.Status == client.DeadLettered {
 			s.sample = e.task.ID
@@ -95,11 +95,10 @@ func summarize(d *demoRun, recv *receiver, complete bool) *summary {
 	return s
 }
 
-func (s *summary) addDeadLetter(t *client.Task, item planItem) {
+func (s *summary) addDeadLetter(t *client.Task) {
 	code, message := "unknown", "the task does not say why"
 	if t.Error != nil {
-		// A task's own address in its message would make each a group of its own.
-		code, message = t.Error.Code, strings.ReplaceAll(t.Error.Message, item.url, "the receiver")
+		code, message = t.Error.Code, t.Error.Message
 	}
 	i := slices.IndexFunc(s.DeadLetters, func(g deadLetters) bool { return g.Code == code && g.Message == message })
 	if i < 0 {

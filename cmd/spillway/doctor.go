@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync"
@@ -78,7 +79,7 @@ func (a *app) examine(ctx context.Context) *report {
 		r.add("configuration", gradeFail, rootCause(err).Error(), a.explain(err))
 		return r
 	}
-	clock := &dateKeeper{next: http.DefaultTransport}
+	clock := &dateKeeper{next: cmp.Or(a.api, http.DefaultTransport)}
 	a.checkConfiguration(r)
 	a.checkCredentials(ctx, r)
 	a.checkStack(ctx, r)

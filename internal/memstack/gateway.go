@@ -70,6 +70,7 @@ func (g gateway) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := g.answer(r, body)
 	if response != nil {
 		response.Request = r
+		response.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat))
 	}
 	return response, err
 }
