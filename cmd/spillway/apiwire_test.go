@@ -15,24 +15,28 @@ import (
 type apiWire struct {
 	next http.RoundTripper // nil if answer answers everything
 
-	// answer may answer in place of the API; nil leaves it to the API. spoil
+	// answer may answer in place of the API, and reports whether it has. spoil
 	// changes the API's answers. A test sets them before the first request.
-	answer func(*http.Request) (*http.Response, error)
+	answer func(http.ResponseWriter, *http.Request) bool
 	spoil  func(body string) string
 
 	mu       sync.Mutex
 	requests []*http.Request
 }
 
-// RoundTrip implements [http.RoundTripper].
+// RoundTrip implements [http.RoundTripper]. An answer is lost if the request's
+// context has ended by then.
 func (w *apiWire) RoundTrip(r *http.Request) (*http.Response, error) {
 	w.mu.Lock()
 	w.requests = append(w.requests, r)
 	w.mu.Unlock()
-	if w.answer != nil {
-		if response, err := w.answer(r); response != nil || err != nil {
-			return response, err
-		}
+	to := httptest.NewRecorder()
+	answered := w.answer != nil && w.answer(to, r)
+	if err := r.Context().Err(); err != nil {
+		return nil, err
+	}
+	if answered {
+		return to.Result(), nil
 	}
 	response, err := w.next.RoundTrip(r)
 	if err != nil || w.spoil == nil {
@@ -45,20 +49,18 @@ func (w *apiWire) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // answers answers every request of a method alike; of any if it is empty.
-func answers(method string, status int, body any) func(*http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) {
+func answers(method string, status int, body any) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
 		if method != "" && r.Method != method {
-			return nil, nil
+			return false
 		}
-		to := httptest.NewRecorder()
-		to.WriteHeader(status)
-		err := json.NewEncoder(to).Encode(body)
-		return to.Result(), err
+		w.WriteHeader(status)
+		return json.NewEncoder(w).Encode(body) == nil
 	}
 }
 
 // problem answers every request of a method with a refusal.
-func problem(method string, status int, code string) func(*http.Request) (*http.Response, error) {
+func problem(method string, status int, code string) func(http.ResponseWriter, *http.Request) bool {
 	return answers(method, status, map[string]any{"type": "about:blank", "status": status, "code": code, "detail": "the API says " + code})
 }
 

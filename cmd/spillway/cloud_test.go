@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -58,24 +59,19 @@ func inCloud(t *testing.T, test func(c *cloud), parameters ...string) {
 func (c *cloud) receive(r *http.Request, body []byte) (*http.Response, error) {
 	to := httptest.NewRecorder()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if receiver := c.receiver; receiver != nil {
-		c.mu.Unlock()
-		defer c.mu.Lock()
-		r = r.Clone(r.Context())
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if c.unsigned {
-			r.Header.Del(webhook.HeaderSignature)
-		}
-		receiver.ServeHTTP(to, r)
-		return to.Result(), r.Context().Err()
+	receiver, status := c.receiver, cmp.Or(c.hooks[r.URL.Path], http.StatusServiceUnavailable)
+	c.mu.Unlock()
+	if receiver == nil {
+		to.WriteHeader(status)
+		return to.Result(), nil
 	}
-	status := http.StatusServiceUnavailable
-	if s, ok := c.hooks[r.URL.Path]; ok {
-		status = s
+	r = r.Clone(r.Context())
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if c.unsigned {
+		r.Header.Del(webhook.HeaderSignature)
 	}
-	to.WriteHeader(status)
-	return to.Result(), nil
+	receiver.ServeHTTP(to, r)
+	return to.Result(), r.Context().Err()
 }
 
 // hook says what the receivers of these paths answer from now on.

@@ -178,11 +178,11 @@ func TestWaitIsInterrupted(t *testing.T) {
 	inCloud(t, func(c *cloud) {
 		task := c.submit(client.SubmitRequest{Type: "webhook.deliver", Input: toHook("/0"), Delay: time.Minute})
 		ta := c.newOperator()
-		c.api.answer = func(r *http.Request) (*http.Response, error) {
+		c.api.answer = func(_ http.ResponseWriter, r *http.Request) bool {
 			if r.URL.Query().Get("wait") != "" {
 				ta.interrupt()
 			}
-			return nil, nil
+			return false
 		}
 		c.run(ta, exitInterrupted, "get", task.ID, "--wait")
 
@@ -242,7 +242,6 @@ func TestList(t *testing.T) {
 		if p = list("--all"); len(p.Tasks) != 250 || p.Cursor != "" {
 			t.Errorf("list --all: %d tasks", len(p.Tasks))
 		}
-		// The one task is on the third page; those before it are empty.
 		if p = list("--status", "dead_lettered", "--type", "webhook.deliver"); len(p.Tasks) != 1 {
 			t.Errorf("list --status: %d tasks", len(p.Tasks))
 		}
@@ -267,6 +266,24 @@ func TestList(t *testing.T) {
 	})
 }
 
+// A page may be empty and not the last.
+func TestListGoesOn(t *testing.T) {
+	t.Parallel()
+	ta := newTestApp(t)
+	pages := map[string]client.Page{
+		"":  {Tasks: []*client.Task{}, Cursor: "2"},
+		"2": {Tasks: []*client.Task{}, Cursor: "3"},
+		"3": {Tasks: []*client.Task{{ID: "01LAST", Status: client.DeadLettered}}},
+	}
+	ta.api = &apiWire{answer: func(w http.ResponseWriter, r *http.Request) bool {
+		return answers("", 200, pages[r.URL.Query().Get("cursor")])(w, r)
+	}}
+	if code := ta.play(t, "list", "--status", "dead_lettered", "--api-url", cloudAPI); code != exitOK {
+		t.Errorf("exit %d", code)
+	}
+	mustContain(t, "stdout", ta.stdout.String(), "01LAST")
+}
+
 func TestListKeepsWhatItHas(t *testing.T) {
 	t.Parallel()
 	inCloud(t, func(c *cloud) {
@@ -274,13 +291,11 @@ func TestListKeepsWhatItHas(t *testing.T) {
 			c.submit(client.SubmitRequest{Type: "trips.export", Input: json.RawMessage(`{}`), Delay: time.Minute})
 		}
 		ta := c.newOperator()
-		c.api.answer = func(r *http.Request) (*http.Response, error) {
-			if r.URL.Query().Get("cursor") == "" {
-				return nil, nil
+		c.api.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Query().Get("cursor") != "" {
+				ta.interrupt()
 			}
-			ta.interrupt()
-			<-r.Context().Done()
-			return nil, r.Context().Err()
+			return false
 		}
 		c.run(ta, exitInterrupted, "list", "--all", "-o", "json")
 		var p client.Page
