@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,31 +16,49 @@ import (
 	"github.com/spillway-go/spillway/pkg/tasktable/tasktabletest"
 	"github.com/spillway-go/spillway/pkg/webhook"
 	"github.com/spillway-go/spillway/pkg/workqueue"
+	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
 
 var errDown = errors.New("the service is down")
 
-// fixture is an intake over a table and queues in memory, which share one
-// journal of what took effect.
+// fixture is an intake over a table and queues in memory.
 type fixture struct {
 	*intake.Intake
 	t              *testing.T
 	journal        *journal
 	db             *tasktabletest.DynamoDB
 	table          *tasktable.Table
-	tasks, backlog *fakeQueue
+	sqs            *workqueuetest.SQS
+	tasks, backlog queue
 }
 
+// These tests stay below the submit function: they need options that its
+// environment does not set, types of their own, and requests that no decoder has
+// checked. The queues are real ones on an SQS in memory.
 func newFixture(t *testing.T, opts *intake.Options) *fixture {
 	t.Helper()
-	j := &journal{}
-	f := &fixture{t: t, journal: j, db: tasktabletest.NewDynamoDB(), tasks: &fakeQueue{name: "tasks", journal: j}, backlog: &fakeQueue{name: "backlog", journal: j}}
+	f := &fixture{t: t, journal: &journal{}, db: tasktabletest.NewDynamoDB(), sqs: workqueuetest.New(workqueuetest.Options{Numbered: true})}
 	f.table = tasktable.New(f.db, "tasks", nil)
+	f.tasks, f.backlog = f.queue("tasks"), f.queue("backlog")
 	mux := task.NewMux()
 	task.Handle(mux, "report.build", func(context.Context, any) (int, error) { return 0, nil })
 	task.Handle(mux, "report.send", func(context.Context, letter) (int, error) { return 0, nil })
 	task.Handle(mux, webhook.Type, webhook.New(nil, nil).Deliver) // only to check inputs
-	f.Intake = intake.New(loggedTable{f.table, j}, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, mux, opts)
+	f.Intake = intake.New(f.table, intake.Queues{"tasks": f.tasks, "backlog": f.backlog}, mux, opts)
+	f.db.Inject(func(c tasktabletest.Call) tasktabletest.Fault {
+		switch {
+		case c.Operation != "PutItem":
+		case strings.HasPrefix(c.IDs[0], "key#"):
+			f.journal.add("remember")
+		default:
+			f.journal.add("create")
+		}
+		return tasktabletest.Fault{}
+	})
+	f.sqs.Inject(func(c workqueuetest.Call) workqueuetest.Fault {
+		f.journal.add("send to " + c.Queue)
+		return workqueuetest.Fault{}
+	})
 	return f
 }
 
@@ -48,7 +67,7 @@ type letter struct {
 	Pages int    `json:"pages"`
 }
 
-// journal is what happened, in order.
+// journal is what was asked of table and queues, in order.
 type journal struct {
 	mu    sync.Mutex
 	lines []string
@@ -66,58 +85,29 @@ func (j *journal) String() string {
 	return strings.Join(j.lines, ", ")
 }
 
-// loggedTable notes the order of calls.
-type loggedTable struct {
-	*tasktable.Table
-	journal *journal
+// queue is a queue and what was sent to it.
+type queue struct {
+	*workqueue.Queue
+	sqs *workqueuetest.SQS
 }
 
-func (l loggedTable) Create(ctx context.Context, d tasktable.Draft) (*tasktable.Row, error) {
-	l.journal.add("create")
-	return l.Table.Create(ctx, d)
+func (f *fixture) queue(name string) queue {
+	return queue{workqueue.New(f.sqs, f.sqs.Create(name, workqueuetest.QueueOptions{}), nil), f.sqs}
 }
 
-func (l loggedTable) Remember(ctx context.Context, tenant, key string, k tasktable.Key) (tasktable.Key, error) {
-	l.journal.add("remember")
-	return l.Table.Remember(ctx, tenant, key, k)
-}
-
-// fakeQueue keeps what is sent.
-type fakeQueue struct {
-	name    string
-	journal *journal
-
-	mu   sync.Mutex
-	sent []workqueue.Outgoing
-	n    int
-	fail func(n int) (taken bool, err error) // for the nth send; taken when only the answer is lost
-}
-
-func (q *fakeQueue) Name() string { return q.name }
-
-func (q *fakeQueue) Send(_ context.Context, m workqueue.Outgoing) error {
-	q.journal.add("send to " + q.name)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.n++
-	if q.fail != nil {
-		if taken, err := q.fail(q.n); err != nil {
-			if taken {
-				q.sent = append(q.sent, m)
-			}
-			return err
-		}
+// sent are the messages in the order in which they were sent.
+func (q queue) sent() (all []workqueue.Outgoing) {
+	messages := q.sqs.Messages(q.Name())
+	slices.SortFunc(messages, func(a, b workqueuetest.Message) int { return strings.Compare(a.ID, b.ID) }) // they are numbered
+	for _, m := range messages {
+		all = append(all, workqueue.Outgoing{Body: m.Body, Attributes: m.Attributes, Delay: m.VisibleAt.Sub(m.SentAt)})
 	}
-	q.sent = append(q.sent, m)
-	return nil
+	return all
 }
 
-func (q *fakeQueue) messages(t *testing.T) []workqueue.Message {
+func (q queue) messages(t *testing.T) (all []workqueue.Message) {
 	t.Helper()
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var all []workqueue.Message
-	for _, out := range q.sent {
+	for _, out := range q.sent() {
 		m, err := workqueue.Decode(out.Body, out.Attributes)
 		if err != nil {
 			t.Fatalf("what was sent is not a message: %v", err)
@@ -125,6 +115,16 @@ func (q *fakeQueue) messages(t *testing.T) []workqueue.Message {
 		all = append(all, m)
 	}
 	return all
+}
+
+// failSend lets the first message fail, before or after SQS has taken it.
+func (f *fixture) failSend(taken bool) {
+	f.sqs.Inject(func(workqueuetest.Call) workqueuetest.Fault {
+		if f.sqs.Calls()["SendMessage"] > 1 {
+			return workqueuetest.Fault{}
+		}
+		return workqueuetest.Fault{Err: errDown, AfterEffect: taken}
+	})
 }
 
 // request is a good request with a key, unless that is empty.

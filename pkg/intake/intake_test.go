@@ -87,7 +87,7 @@ func TestMessage(t *testing.T) {
 	if len(f.tasks.messages(t)) != 0 {
 		t.Error("a bulk task went to the tasks queue")
 	}
-	if d := f.backlog.sent[0].Delay; d != 3*time.Second {
+	if d := f.backlog.sent()[0].Delay; d != 3*time.Second {
 		t.Errorf("delay %s", d)
 	}
 	stored, err := f.table.GetConsistent(t.Context(), row.ID)
@@ -122,7 +122,7 @@ func TestLargeInputTravelsByReference(t *testing.T) {
 			if got := m.Input != nil; got != tt.byMessage || (m.InputRef != "") == tt.byMessage {
 				t.Fatalf("input of %d bytes, reference %q", len(m.Input), m.InputRef)
 			}
-			if size := f.tasks.sent[0].Size(); !tt.byMessage && size > 1000 {
+			if size := f.tasks.sent()[0].Size(); !tt.byMessage && size > 1000 {
 				t.Errorf("the message has %d bytes", size)
 			}
 			stored, err := f.table.GetConsistent(t.Context(), row.ID)
@@ -150,16 +150,7 @@ func TestCrashes(t *testing.T) {
 			})
 		}
 	}
-	send := func(taken bool) func(*fixture) {
-		return func(f *fixture) {
-			f.tasks.fail = func(n int) (bool, error) {
-				if n == 1 {
-					return taken, errDown
-				}
-				return false, nil
-			}
-		}
-	}
+	send := func(taken bool) func(*fixture) { return func(f *fixture) { f.failSend(taken) } }
 	tests := []struct {
 		name     string
 		inject   func(*fixture)
@@ -507,11 +498,8 @@ func TestCrashesByID(t *testing.T) {
 			}
 			return tasktabletest.Fault{}
 		})
-		f.tasks.fail = func(n int) (bool, error) {
-			if tt.send && n == 1 {
-				return tt.after, errDown
-			}
-			return false, nil
+		if tt.send {
+			f.failSend(tt.after)
 		}
 		if _, _, err := f.Submit(t.Context(), request("", withID(someID))); (tt.put || tt.send) != errors.Is(err, errDown) {
 			t.Fatalf("%s: %v", name, err)

@@ -122,7 +122,7 @@ func TestBounds(t *testing.T) {
 			if row.ClaimableAt > 0 {
 				claimable = time.UnixMilli(row.ClaimableAt).Sub(now)
 			}
-			if sent := f.tasks.sent[len(f.tasks.sent)-1]; claimable != tt.delay || sent.Delay != tt.delay {
+			if sent := f.tasks.sent()[len(f.tasks.sent())-1]; claimable != tt.delay || sent.Delay != tt.delay {
 				t.Errorf("%s: claimable in %s, message in %s, want %s", tt.name, claimable, sent.Delay, tt.delay)
 			}
 		}
@@ -137,7 +137,7 @@ func TestLargestInput(t *testing.T) {
 	f := newFixture(t, &intake.Options{MaxInput: 10 * intake.MaxInput, InlineInput: intake.MaxInput})
 	worst := json.RawMessage(`"` + strings.Repeat("\uFFFE", (intake.MaxInput-2)/3) + `"`)
 	f.submit(request("", input(worst)))
-	if out := f.tasks.sent[0]; out.Size() > 1<<20 {
+	if out := f.tasks.sent()[0]; out.Size() > 1<<20 {
 		t.Errorf("the message has %d bytes", out.Size())
 	}
 	f.submit(request("", input(text(intake.MaxInput))))
