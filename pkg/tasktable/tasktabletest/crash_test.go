@@ -411,34 +411,6 @@ func TestKilledTwice(t *testing.T) {
 	}
 }
 
-// A submitter is killed anywhere, and repeats its request with the same key.
-func TestSubmitterKilledAnywhere(t *testing.T) {
-	t.Parallel()
-	for _, bulk := range []int{0, 2500} {
-		for _, after := range []bool{false, true} {
-			for n, killed := 0, true; killed; n++ {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t, worldOptions{})
-					defer w.rest()
-					r := w.request(submission{key: "key", script: []deed{succeed}, bulk: bulk})
-					p := dying("submitter", n, after)
-					w.submit(p, r)
-					killed = p.calls() > n
-					w.check()
-					if id := w.submit(healthy("submitter again"), r); id == "" {
-						t.Errorf("killed at call %d (%t), it could not repeat its request", n, after)
-					}
-					w.drain()
-					if len(w.known()) < 1 || len(w.history.Tasks()) != 1 {
-						t.Errorf("killed at call %d (%t), one key stands for the tasks %v", n, after, w.history.Tasks())
-					}
-					w.has(w.history.Tasks()[0], task.Succeeded, 1)
-				})
-			}
-		}
-	}
-}
-
 // replayLetters replays all dead letters for a plan, as the protocol says: row,
 // message, and only then the letter goes.
 func (w *world) replayLetters(p *process, plan string) {

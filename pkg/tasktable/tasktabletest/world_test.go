@@ -63,6 +63,11 @@ var errFlaky = task.Code("flaky", errors.New("not this time"))
 
 // world is a pipeline with several workers, between a table and queues in
 // memory, and the history of all that happens in it. It lives in a bubble.
+//
+// It stays below the functions, whose kills the history judges in
+// internal/memstack. Handlers and calls that outlive their invocation need a
+// process that Lambda would have killed, and one play on the whole stack costs
+// several times the CPU of one here, of which these tests make thousands.
 type world struct {
 	t       tb
 	db      *tasktabletest.DynamoDB
