@@ -12,6 +12,9 @@ import (
 // the job. The error is [ErrBusy] when another process has either. anew is false
 // in a hop, which honors a stop that was asked for before it; otherwise that is
 // forgotten.
+//
+// The SDK repeats a write whose answer was lost, so each condition holds for what
+// the same write has left there.
 func (e *Engine[R, S, E]) take(ctx context.Context, j *Job[R, S], anew bool) error {
 	now := time.Now()
 	until := e.leaseEnd(ctx, now)
@@ -32,7 +35,7 @@ func (e *Engine[R, S, E]) take(ctx context.Context, j *Job[R, S], anew bool) err
 		update += ", stop_asked"
 	}
 	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort, update,
-		"attribute_exists(pk) AND (job_status = :planned OR job_status = :stopped OR (job_status = :running AND (lease_until < :now OR attribute_not_exists(holder))))",
+		"attribute_exists(pk) AND (job_status = :planned OR job_status = :stopped OR (job_status = :running AND (lease_until < :now OR attribute_not_exists(holder) OR holder = :me)))",
 		item{
 			":running": str(string(Running)), ":planned": str(string(Planned)), ":stopped": str(string(Stopped)),
 			":me": str(rand.Text()[:13]), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()),
