@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 )
 
@@ -21,13 +20,20 @@ type Run[R any, S State, E Entry] struct {
 
 	engine *Engine[R, S, E]
 
-	mu      sync.Mutex
+	mu      lock          // also while the lease is renewed: no step is settled meanwhile
 	ledger  *ledger[E]    // what is settled, and what this run has found out
 	taken   int           // items in a step that is under way or begins next
 	longest time.Duration // step
 	kept    time.Time     // when the lease was last renewed
 	over    Status        // what to leave the job as; empty while it goes on
 }
+
+// lock is a mutex of one slot. Unlike a [sync.Mutex] it lets the virtual time of
+// a testing/synctest bubble pass while a goroutine waits for one that calls AWS.
+type lock chan struct{}
+
+func (l lock) Lock()   { l <- struct{}{} }
+func (l lock) Unlock() { <-l }
 
 // Begin takes a job and reads what has been done. anew is false for a hop: an
 // invocation that [Options.Continue] has arranged. The error is [ErrBusy] when
@@ -36,7 +42,7 @@ func (e *Engine[R, S, E]) Begin(ctx context.Context, j *Job[R, S], anew bool) (*
 	if err := e.take(ctx, j, anew); err != nil {
 		return nil, err
 	}
-	x := &Run[R, S, E]{Job: j, engine: e, ledger: newLedger[E](), kept: time.Now()}
+	x := &Run[R, S, E]{Job: j, engine: e, mu: make(lock, 1), ledger: newLedger[E](), kept: time.Now()}
 	if !j.fresh {
 		var err error
 		if x.ledger, err = e.ledger(ctx, j.ID, true); err != nil {
