@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +122,7 @@ func left(t time.Time) string {
 func (o *operator) streamReplayCommand() *cobra.Command {
 	var (
 		limit  int
+		rate   float64
 		ids    []string
 		dryRun bool
 		yes    bool
@@ -133,19 +135,23 @@ func (o *operator) streamReplayCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.IntVar(&limit, "max", 0, "how many records at most (default: all)")
+	fl.Float64Var(&rate, "rate", 0, "how many a second at most (default: as fast as it goes)")
 	fl.StringSliceVar(&ids, "id", nil, "only this record; may be given several times")
 	fl.BoolVar(&dryRun, "dry-run", false, "only show what would be done")
 	fl.BoolVarP(&yes, "yes", "y", false, "do not ask")
 	complete(cmd, "max")
+	complete(cmd, "rate")
 	complete(cmd, "id")
 	cmd.RunE = o.action(0, func(ctx context.Context, args []string) error {
 		switch {
 		case fl.Changed("max") && limit < 1:
 			return usagef("--max must be at least 1")
+		case fl.Changed("rate") && (rate <= 0 || math.IsInf(rate, 0) || math.IsNaN(rate)):
+			return usagef("--rate must be more than 0")
 		case fl.Changed("id") && strings.Join(ids, "") == "":
 			return usagef("--id is empty, which would match everything: leave it out for that")
 		}
-		req := adminapi.StreamReplayRequest{Max: limit, IDs: ids}
+		req := adminapi.StreamReplayRequest{Max: limit, Rate: rate, IDs: ids}
 		return o.withAdmin(func(ctx context.Context, _ []string) error {
 			if dryRun || !yes {
 				dry := req
@@ -167,7 +173,7 @@ func (o *operator) streamReplayCommand() *cobra.Command {
 				if dryRun || out.Matched == 0 {
 					return o.answer(raw, p.err)
 				}
-				words := append([]string{"stream", "replay"}, givenWords(fl, "max", "id")...)
+				words := append([]string{"stream", "replay"}, givenWords(fl, "max", "rate", "id")...)
 				if err := o.confirm(ctx, fmt.Sprintf("Hand %s to the consumer again?", quantity(out.Matched-out.Refused, "record")), o.commandLine(append(words, "--yes")...)); err != nil {
 					return err
 				}
@@ -225,7 +231,7 @@ func (s *recordSum) add(out *adminapi.StreamReplayAnswer) (progress bool) {
 // replayRecords calls until all is done: one call takes what fits into it.
 func (o *operator) replayRecords(ctx context.Context, req adminapi.StreamReplayRequest) error {
 	sum := recordSum{OK: true, Records: []adminapi.RecordOutcome{}, known: map[string]int{}}
-	most, wanted := req.Max, req.IDs
+	most, wanted, rate := req.Max, req.IDs, req.Rate
 	var failed error
 	for !sum.Done && (most == 0 || len(sum.Records) < most) {
 		if most > 0 && req.JobID == "" {
@@ -247,10 +253,10 @@ func (o *operator) replayRecords(ctx context.Context, req adminapi.StreamReplayR
 			break
 		}
 		if out.Status == adminapi.JobStopped { // out of time: the job goes on with its own records
-			req.JobID, req.IDs, req.Max = out.JobID, nil, 0
+			req.JobID, req.IDs, req.Max, req.Rate = out.JobID, nil, 0, 0
 			continue
 		}
-		req.JobID = ""
+		req.JobID, req.Rate = "", rate
 		// Those that were tried are not wanted again.
 		req.IDs = slices.DeleteFunc(slices.Clone(wanted), func(id string) bool { _, known := sum.known[id]; return known })
 		if len(wanted) > 0 && len(req.IDs) == 0 {

@@ -26,7 +26,7 @@ func TestCommands(t *testing.T) {
 		"dlq.status": {"queue"}, "dlq.list": {"queue", "filter", "max"},
 		"dlq.replay": {"queue", "filter", "max", "rate", "dry_run", "plan_id", "canary", "native", "by"},
 		"dlq.stop":   {"job_id", "by"}, "dlq.purge": {"queue", "filter", "confirm", "job_id", "max", "dry_run", "by"}, "dlq.restore": {"job_id", "by"},
-		"dlq.jobs": {"job_id", "max", "from"}, "stream.list": {"max"}, "stream.replay": {"max", "dry_run", "ids", "job_id", "by"},
+		"dlq.jobs": {"job_id", "max", "from"}, "stream.list": {"max"}, "stream.replay": {"max", "dry_run", "rate", "ids", "job_id", "by"},
 		"task.get": {"id"}, "task.cancel": {"id", "by"}, "task.retry": {"id", "filter", "max", "rate", "canary", "dry_run", "plan_id", "by"},
 		"inventory.put": {"items", "by"}, "inventory.get": {"ids"},
 		"saga.list": {"status", "max", "cursor"}, "saga.show": {"execution"}, "saga.resume": {"execution", "step", "reason", "by"},

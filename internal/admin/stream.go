@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/spillway-go/spillway/internal/adminapi"
+	"github.com/spillway-go/spillway/pkg/redrive"
 	"github.com/spillway-go/spillway/pkg/rescue"
 	"github.com/spillway-go/spillway/pkg/task"
 )
@@ -74,13 +75,16 @@ func streamReplay(ctx context.Context, a *Admin, q adminapi.StreamReplayRequest)
 	if err := checkIDs("ids", q.IDs...); err != nil {
 		return nil, err
 	}
-	req := rescue.ReplayRequest{IDs: q.IDs, Max: limit, DryRun: q.DryRun, By: q.By, RequestID: requestID(ctx)}
+	if q.Rate != 0 && (q.Rate < redrive.MinRate || q.Rate > redrive.MaxRate) {
+		return nil, &Error{adminapi.CodeInvalid, fmt.Sprintf("rate is %v records a second; it is between %v and %d", q.Rate, redrive.MinRate, redrive.MaxRate)}
+	}
+	req := rescue.ReplayRequest{IDs: q.IDs, Max: limit, Rate: q.Rate, DryRun: q.DryRun, By: q.By, RequestID: requestID(ctx)}
 	if q.JobID != "" {
 		if err := checkIDs("job_id", q.JobID); err != nil {
 			return nil, err
 		}
-		if q.DryRun || q.Max > 0 || len(q.IDs) > 0 {
-			return nil, &Error{adminapi.CodeInvalid, "a job has its records, and is not tried: leave max, ids and dry_run out"}
+		if q.DryRun || q.Max > 0 || q.Rate > 0 || len(q.IDs) > 0 {
+			return nil, &Error{adminapi.CodeInvalid, "a job has its records, and is not tried: leave max, rate, ids and dry_run out"}
 		}
 		req = rescue.ReplayRequest{JobID: q.JobID, By: q.By, RequestID: req.RequestID}
 	}

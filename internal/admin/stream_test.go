@@ -93,6 +93,9 @@ func TestStreamReplay(t *testing.T) {
 			`"ids":["` + strings.Repeat("x", 2000) + `"]`: `"ids" is no id: it has 2000 bytes, and an id has between 1 and 128`,
 			`"ids":[` + repeated(`"x"`, 1001) + `]`:       "there are 1001 ids: at most 1000 are taken",
 			`"ids":"x"`:                                   `"ids" is of the wrong type: string`,
+			`"rate":-1`:                                   "rate is -1 records a second; it is between 0.01 and 10000",
+			`"rate":0.001`:                                "rate is 0.001 records a second",
+			`"rate":10001`:                                "rate is 10001 records a second",
 		} {
 			if got := f.refused(`{"command":"stream.replay",`+payload+`}`, adminapi.CodeInvalid); !strings.Contains(got, message) {
 				f.Errorf("%.100s: %s, want %s", payload, got, message)
@@ -119,7 +122,7 @@ func TestStreamReplayResumed(t *testing.T) {
 		if diff := cmp.Diff([]rescue.ReplayRequest{{JobID: "job-1", By: "me", RequestID: requestIDOfTest}}, f.streams.asked); diff != "" {
 			f.Errorf("asked for (-want +got):\n%s", diff)
 		}
-		for _, more := range []string{`"max":5`, `"ids":["a-100"]`, `"dry_run":true`} {
+		for _, more := range []string{`"max":5`, `"ids":["a-100"]`, `"dry_run":true`, `"rate":5`} {
 			f.refused(`{"command":"stream.replay","job_id":"job-1",`+more+`}`, adminapi.CodeInvalid)
 		}
 		f.streams.replay = rescue.Replay{}

@@ -94,6 +94,7 @@ const (
 type StreamReplayRequest struct {
 	Max    int      `json:"max,omitempty"` // 1 to 1000
 	DryRun bool     `json:"dry_run,omitempty"`
+	Rate   float64  `json:"rate,omitempty"`   // records a second at most, 0.01 to 10,000; 0 means no bound
 	IDs    []string `json:"ids,omitempty"`    // of records; all that wait when empty
 	JobID  string   `json:"job_id,omitempty"` // of a replay that ended early, to go on with it
 	Change

@@ -7,6 +7,9 @@ type ReplayRequest struct {
 	IDs    []string // of records; all that wait when empty
 	Max    int      // at most so many records; defaults to 100, at most 1000
 	DryRun bool     // change nothing, and say what would be done
+	// Rate is how many records are handed over a second, at most. 0 means as fast
+	// as the consumer takes them. A resumed replay keeps the rate it began with.
+	Rate float64
 	// JobID resumes a replay that ended early, with its IDs and Max. Empty begins
 	// a new one.
 	JobID string

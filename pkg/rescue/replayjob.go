@@ -42,9 +42,10 @@ type asked struct {
 	Filter struct {
 		IDs []string `json:"ids,omitempty"`
 	} `json:"filter"`
-	Max       int    `json:"max,omitempty"`
-	By        string `json:"by,omitempty"`
-	RequestID string `json:"request_id,omitempty"`
+	Max       int     `json:"max,omitempty"`
+	Rate      float64 `json:"rate,omitempty"`
+	By        string  `json:"by,omitempty"`
+	RequestID string  `json:"request_id,omitempty"`
 }
 
 // entry is what the ledger says of a record.
@@ -104,9 +105,9 @@ func (r *replay) drive(ctx context.Context) error {
 func (r *replay) open(ctx context.Context) (*job.Job[asked, *job.Progress], error) {
 	q := &r.request
 	if q.JobID == "" {
-		req := asked{Kind: KindReplay, Max: q.Max, By: job.CleanBy(q.By), RequestID: q.RequestID}
+		req := asked{Kind: KindReplay, Max: q.Max, Rate: q.Rate, By: job.CleanBy(q.By), RequestID: q.RequestID}
 		req.Filter.IDs = q.IDs
-		return r.jobs.Create(ctx, id.New(), req, &job.Progress{}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
+		return r.jobs.Create(ctx, id.New(), req, &job.Progress{Rate: q.Rate}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
 	}
 	j, err := r.jobs.Find(ctx, q.JobID)
 	if err != nil {

@@ -151,6 +151,32 @@ func TestStopReplay(t *testing.T) {
 	})
 }
 
+// A rate bounds how many records a second are handed over, and a resumed replay
+// keeps it.
+func TestReplayRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		for n := 1; n <= 30; n++ {
+			f.isolate(t, fmt.Sprint("k", n), n)
+		}
+		c := &each{do: func(context.Context) {}}
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 12*time.Second)
+		defer cancel()
+		got, err := f.replayer(c).Replay(ctx, rescue.ReplayRequest{Rate: 2})
+		if err != nil || got.Done || got.Status != redrive.Stopped || got.Replayed == 0 || got.Replayed > 24 {
+			t.Fatalf("%d replayed, %s, %v", got.Replayed, got.Status, err)
+		}
+		if got, err = f.replayer(c).Replay(t.Context(), rescue.ReplayRequest{JobID: got.JobID}); err != nil || !got.Done {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if took := time.Since(began); len(c.worked) != 30 || took < 14*time.Second || took > 17*time.Second {
+			t.Errorf("%d records at 2 a second took %s", len(c.worked), took)
+		}
+	})
+}
+
 // A replay that is killed at any of its calls is resumed, or repeated if it had
 // not begun: no record is lost, and none is marked that was not worked on.
 func TestReplayKilledAnywhere(t *testing.T) {
