@@ -25,9 +25,15 @@ var asyncDefaults = asyncConfig{retries: 2, maxAge: 6 * time.Hour}
 // (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html).
 var asyncWaits = []time.Duration{time.Minute, 2 * time.Minute}
 
+// maxAgain is how much later an event that succeeded comes again, at most. AWS
+// states no figure.
+const maxAgain = time.Minute
+
 // invokeAsync takes an event into the function's queue of asynchronous
 // invocations, and returns at once. A throttled event is tried again after 1 s,
-// twice as long each time up to 5 minutes, until it is too old.
+// twice as long each time up to 5 minutes, until it is too old. An event that
+// succeeded comes again as often as [Options.Again] says
+// (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html).
 func (s *Stack) invokeAsync(f *function, payload []byte) {
 	s.spawn(func() {
 		id, taken, backoff := s.uuid(), time.Now(), time.Second
@@ -44,8 +50,15 @@ func (s *Stack) invokeAsync(f *function, payload []byte) {
 				continue
 			}
 			out := f.invoke(payload)
-			if tries++; out.kind == "" || s.ctx.Err() != nil {
+			if s.ctx.Err() != nil {
 				return
+			}
+			if tries++; out.kind == "" {
+				if !s.chance(s.opts.Again) || !s.wait(s.upTo(maxAgain)) {
+					return
+				}
+				tries = 0
+				continue
 			}
 			if tries > f.async.retries {
 				s.undelivered(f, id, "RetriesExhausted", tries, payload, out)

@@ -129,6 +129,8 @@ func (m *mapping) process(arn, shard string, records []streamRecord) {
 		out := m.hand(b.records)
 		done, partial := m.outcome(b.records, out)
 		switch b.tries++; {
+		case done == len(b.records) && m.stack.chance(m.stack.opts.Again):
+			pending[0], pause = shardBatch{records: b.records}, streamRetry
 		case done == len(b.records):
 			pending, pause = pending[1:], streamRetry
 			continue

@@ -50,6 +50,10 @@ type Options struct {
 	// none, for code that calls AWS while it holds a lock that others wait for:
 	// the bubble's time would stand still.
 	Latency time.Duration
+	// Again is how often, from 0 to below 1, Lambda invokes a function once more
+	// with an asynchronous event or a stream's batch that has succeeded: it
+	// delivers both at least once. Defaults to 0.
+	Again float64
 	// Seed of what the stack draws itself, such as how long a change of a
 	// mapping takes. Defaults to 1.
 	Seed uint64
@@ -246,6 +250,13 @@ func (s *Stack) upTo(d time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return time.Duration(s.random.Int64N(int64(d))) + 1
+}
+
+// chance is true as often as rate says.
+func (s *Stack) chance(rate float64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return rate > 0 && s.random.Float64() < rate
 }
 
 // uuid is a random id as AWS gives them to requests and mappings.
