@@ -96,12 +96,50 @@ func TestRefused(t *testing.T) {
 		pass("$a $a"):       `"$a" is left over`,
 		pass("$join([''])"): "$join has 1 arguments",
 		pass("($a"):         `"" for ")"`,
-		`{"QueryLanguage":"JSONPath","StartAt":"A","States":{}}`:                                      `query language "JSONPath"`,
-		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Map"}}}`:                     "a Map state is not known",
-		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass","ResultPath":"$.a"}}}`: `unknown field "ResultPath"`,
+		`{"QueryLanguage":"JSONPath","StartAt":"A","States":{}}`:                                         `query language "JSONPath"`,
+		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass"}}}`:                       "a Pass state needs either Next or End",
+		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Task","Next":"A","End":true}}}`: "a Task state needs either Next or End",
+		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Choice","Next":"A"}}}`:          "a Choice state has neither Next nor End",
+		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Map"}}}`:                        "a Map state is not known",
+		`{"QueryLanguage":"JSONata","StartAt":"A","States":{"A":{"Type":"Pass","ResultPath":"$.a"}}}`:    `unknown field "ResultPath"`,
 	} {
 		if _, err := asl.Parse([]byte(definition)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", definition, err, want)
+		}
+	}
+}
+
+// A Choice state fails with an error of its own if no rule matches, and with
+// that of queries if a condition is no boolean.
+func TestChoice(t *testing.T) {
+	t.Parallel()
+	const definition = `{"QueryLanguage":"JSONata","StartAt":"C","States":{
+		"C":{"Type":"Choice","Choices":[{"Condition":"{% $states.input.go %}","Next":"S"}]},
+		"S":{"Type":"Succeed","Output":"went"}}}`
+	for input, want := range map[string]string{
+		`{"go":true}`: "", `{"go":false}`: "States.NoChoiceMatched", `{"go":"true"}`: "States.QueryEvaluationError", `{}`: "States.QueryEvaluationError",
+	} {
+		out, failure := run(t, definition, input, nil)
+		if got := ""; failure != nil {
+			if got = failure.Name; got != want {
+				t.Errorf("%s: %v, want %q", input, failure, want)
+			}
+		} else if want != "" || out != `"went"` {
+			t.Errorf("%s: %s, want %q", input, out, want)
+		}
+	}
+}
+
+// States.ALL stands for no error that ends the execution in any case.
+func TestUncatchable(t *testing.T) {
+	t.Parallel()
+	const definition = `{"QueryLanguage":"JSONata","StartAt":"T","States":{
+		"T":{"Type":"Task","Resource":"r","Catch":[{"ErrorEquals":["States.ALL"],"Next":"S"}],"End":true},
+		"S":{"Type":"Succeed","Output":"caught"}}}`
+	for name, caught := range map[string]bool{"States.TaskFailed": true, "States.Timeout": true, "States.DataLimitExceeded": false, "States.Runtime": false} {
+		out, failure := run(t, definition, "1", func(context.Context, string, any) (any, *asl.Error) { return nil, &asl.Error{Name: name} })
+		if (failure == nil) != caught || caught != (out == `"caught"`) {
+			t.Errorf("%s: %s, %v, want it caught: %t", name, out, failure, caught)
 		}
 	}
 }

@@ -28,6 +28,7 @@ const (
 	all       = "States.ALL"
 	timedOut  = "States.Timeout"
 	badQuery  = "States.QueryEvaluationError"
+	noChoice  = "States.NoChoiceMatched"
 	cancelled = "States.Aborted" // the context has ended; no state catches it
 )
 
@@ -114,6 +115,9 @@ func (st *state) parse() error {
 	if !slices.Contains([]string{"Pass", "Choice", "Task", "Succeed", "Fail"}, st.Type) {
 		return fmt.Errorf("a %s state is not known", st.Type)
 	}
+	if err := st.checkNext(); err != nil {
+		return err
+	}
 	values := []*any{&st.Error, &st.Cause, &st.Output, &st.Arguments}
 	assigns := []map[string]any{st.Assign}
 	for i := range st.Choices {
@@ -136,6 +140,22 @@ func (st *state) parse() error {
 				return err
 			}
 			a[name] = v
+		}
+	}
+	return nil
+}
+
+// checkNext refuses a state that says not or twice where it goes
+// (https://docs.aws.amazon.com/step-functions/latest/dg/statemachine-structure.html).
+func (st *state) checkNext() error {
+	switch st.Type {
+	case "Pass", "Task":
+		if (st.Next == "") == !st.End {
+			return fmt.Errorf("a %s state needs either Next or End", st.Type)
+		}
+	default:
+		if st.Next != "" || st.End {
+			return fmt.Errorf("a %s state has neither Next nor End", st.Type)
 		}
 	}
 	return nil
@@ -223,9 +243,16 @@ func (v *visit) enter(ctx context.Context) (next string, output any, failure *Er
 			if err != nil {
 				return "", nil, &Error{badQuery, err.Error()}
 			}
-			if holds == true {
+			yes, ok := holds.(bool)
+			if !ok {
+				return "", nil, &Error{badQuery, fmt.Sprintf("a condition is %v, which is not a boolean", holds)}
+			}
+			if yes {
 				return v.leave(c.Next, c.Assign, c.Output, v.states["input"])
 			}
+		}
+		if st.Default == "" {
+			return "", nil, &Error{noChoice, "no rule of the Choice state matches, and it has no Default"}
 		}
 		return v.leave(st.Default, st.Assign, st.Output, v.states["input"])
 	case "Fail":
@@ -333,8 +360,12 @@ func (v *visit) catch(failure *Error) (string, any, *Error) {
 	return "", nil, failure
 }
 
+// uncatchable are errors that States.ALL does not stand for
+// (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html).
+var uncatchable = []string{"States.DataLimitExceeded", "States.Runtime"}
+
 func catches(names []string, name string) bool {
-	return slices.Contains(names, name) || slices.Contains(names, all)
+	return slices.Contains(names, name) || slices.Contains(names, all) && !slices.Contains(uncatchable, name)
 }
 
 func (r retrier) attempts() int {
