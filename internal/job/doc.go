@@ -11,9 +11,9 @@
 //
 // One run of a job is this, and the package's example has all of it:
 //
-//	j, err := engine.Create(ctx, id.New(), request, &state{}, job.Event{What: "begun", By: "ada"})
-//	run, err := engine.Begin(ctx, j, true) // or a later run: engine.Find, then Begin
-//	j, err = run.Drive(ctx, func(ctx context.Context) (bool, error) {
+//	run, err := engine.Start(ctx, id.New(), request, &state{}, job.Event{What: "begun", By: "ada"})
+//	// a planned job, or a later run: engine.Find, then run, err := engine.Begin(ctx, j, true)
+//	j, err := run.Drive(ctx, func(ctx context.Context) (bool, error) {
 //		return job.Sweep(ctx, run, work, job.Bounds{Limit: 1000, Concurrency: 4, Step: 10})
 //	})
 //

@@ -8,37 +8,53 @@ import (
 	"time"
 )
 
-// take makes this process the one that runs a job: it takes the lock first, then
-// the job. The error is [ErrBusy] when another process has either. anew is false
-// in a hop, which honors a stop that was asked for before it; otherwise that is
-// forgotten.
-//
-// The SDK repeats a write whose answer was lost, so each condition holds for what
-// the same write has left there.
-func (e *Engine[R, S, E]) take(ctx context.Context, j *Job[R, S], anew bool) error {
+// lock takes the lock of a job. The error is [ErrBusy] when another job has it.
+func (e *Engine[R, S, E]) lock(ctx context.Context, jobID string, req R) error {
+	lock := e.spec.Lock(req)
+	if lock == "" {
+		return nil
+	}
 	now := time.Now()
 	until := e.leaseEnd(ctx, now)
-	lock := e.spec.Lock(j.Request)
-	if lock != "" {
-		it, err := e.control.change(ctx, lockPartition, lock, "SET job_id = :job, lease_until = :until, expires_at = :expires",
-			"attribute_not_exists(pk) OR lease_until < :now OR job_id = :job",
-			item{":job": str(j.ID), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()), ":expires": num(until.Add(time.Hour).Unix())})
-		if errors.Is(err, errLost) {
-			return fmt.Errorf("%w on the queue %q: %s; wait for it, or stop it", ErrBusy, lock, text(it, attrJob))
-		}
-		if err != nil {
-			return err
-		}
+	it, err := e.control.change(ctx, lockPartition, lock, "SET job_id = :job, lease_until = :until, expires_at = :expires",
+		"attribute_not_exists(pk) OR lease_until < :now OR job_id = :job",
+		item{":job": str(jobID), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()), ":expires": num(until.Add(time.Hour).Unix())})
+	if errors.Is(err, errLost) {
+		return fmt.Errorf("%w on the queue %q: %s; wait for it, or stop it", ErrBusy, lock, text(it, attrJob))
 	}
+	return err
+}
+
+// unlock lets go of a job's lock at an instant in milliseconds; 0 is at once.
+func (e *Engine[R, S, E]) unlock(ctx context.Context, jobID string, req R, at int64) error {
+	lock := e.spec.Lock(req)
+	if lock == "" {
+		return nil
+	}
+	_, err := e.control.change(ctx, lockPartition, lock, "SET lease_until = :until", "job_id = :job", item{":job": str(jobID), ":until": num(at)})
+	if errors.Is(err, errLost) {
+		return nil
+	}
+	return err
+}
+
+// take makes this process, which has the lock, the one that runs a job. The error
+// is [ErrBusy] when another process does. anew is false in a hop, which honors a
+// stop that was asked for before it; otherwise that is forgotten.
+//
+// The SDK repeats a write whose answer was lost, so the condition holds for what
+// the same write has left there.
+func (e *Engine[R, S, E]) take(ctx context.Context, j *Job[R, S], anew bool) error {
 	update := "SET job_status = :running, holder = :me, lease_until = :until REMOVE tidy"
 	if anew {
 		update += ", stop_asked"
 	}
+	now := time.Now()
 	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort, update,
 		"attribute_exists(pk) AND (job_status = :planned OR job_status = :stopped OR (job_status = :running AND (lease_until < :now OR attribute_not_exists(holder) OR holder = :me)))",
 		item{
 			":running": str(string(Running)), ":planned": str(string(Planned)), ":stopped": str(string(Stopped)),
-			":me": str(rand.Text()[:13]), ":until": num(until.UnixMilli()), ":now": num(now.UnixMilli()),
+			":me": str(rand.Text()[:13]), ":until": num(e.leaseEnd(ctx, now).UnixMilli()), ":now": num(now.UnixMilli()),
 		})
 	if err == nil {
 		return e.readState(j, it)
@@ -49,20 +65,7 @@ func (e *Engine[R, S, E]) take(ctx context.Context, j *Job[R, S], anew bool) err
 			return err // and the lock with it
 		}
 	}
-	return errors.Join(err, e.unlock(ctx, j, 0))
-}
-
-// unlock lets go of a job's lock at an instant in milliseconds; 0 is at once.
-func (e *Engine[R, S, E]) unlock(ctx context.Context, j *Job[R, S], at int64) error {
-	lock := e.spec.Lock(j.Request)
-	if lock == "" {
-		return nil
-	}
-	_, err := e.control.change(ctx, lockPartition, lock, "SET lease_until = :until", "job_id = :job", item{":job": str(j.ID), ":until": num(at)})
-	if errors.Is(err, errLost) {
-		return nil
-	}
-	return err
+	return errors.Join(err, e.unlock(ctx, j.ID, j.Request, 0))
 }
 
 // leaseEnd is when a lease that is taken now ends.
@@ -114,5 +117,5 @@ func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status
 		return err
 	}
 	j.Status, j.until, j.holder = status, time.UnixMilli(until), ""
-	return e.unlock(ctx, j, until)
+	return e.unlock(ctx, j.ID, j.Request, until)
 }

@@ -35,10 +35,31 @@ type lock chan struct{}
 func (l lock) Lock()   { l <- struct{}{} }
 func (l lock) Unlock() { <-l }
 
+// Start creates a job, see [Engine.Create], and begins it. The error is [ErrBusy]
+// when another job has the lock; there is no new job then.
+func (e *Engine[R, S, E]) Start(ctx context.Context, jobID string, req R, s S, first Event) (*Run[R, S, E], error) {
+	if err := e.lock(ctx, jobID, req); err != nil {
+		return nil, err
+	}
+	j, err := e.Create(ctx, jobID, req, s, first)
+	if err != nil {
+		return nil, errors.Join(err, e.unlock(ctx, jobID, req, 0))
+	}
+	return e.begin(ctx, j, true)
+}
+
 // Begin takes a job and reads what has been done. anew is false for a hop: an
 // invocation that [Options.Continue] has arranged. The error is [ErrBusy] when
 // another process has the job or its lock.
 func (e *Engine[R, S, E]) Begin(ctx context.Context, j *Job[R, S], anew bool) (*Run[R, S, E], error) {
+	if err := e.lock(ctx, j.ID, j.Request); err != nil {
+		return nil, err
+	}
+	return e.begin(ctx, j, anew)
+}
+
+// begin begins a job whose lock is taken.
+func (e *Engine[R, S, E]) begin(ctx context.Context, j *Job[R, S], anew bool) (*Run[R, S, E], error) {
 	if err := e.take(ctx, j, anew); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package memstack_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"testing"
@@ -131,4 +133,29 @@ func TestRecover(t *testing.T) {
 			t.Errorf("%d executions", n)
 		}
 	})
+}
+
+// An update of a job whose answer is lost is repeated by the SDK, and the replay
+// of stream records goes on.
+func TestStreamReplayWithoutAnAnswer(t *testing.T) {
+	for n := 1; n <= 2; n++ { // lock, job
+		t.Run(fmt.Sprint("update ", n), func(t *testing.T) {
+			inBubble(t, memstack.Options{}, func(t *testing.T, s *memstack.Stack) {
+				updates := 0
+				s.Inject(func(c memstack.Call) memstack.Fault {
+					if c.Function == "AdminFunction" && c.Operation == "UpdateItem" {
+						if updates++; updates == n {
+							return memstack.Fault{Err: errors.New("connection reset"), AfterEffect: true}
+						}
+					}
+					return memstack.Fault{}
+				})
+				for range 2 { // the second one finds the lock free
+					if answer := ask(t, s, adminapi.StreamReplay, adminapi.StreamReplayRequest{}); !answer.Done || answer.Status != adminapi.JobDone {
+						t.Errorf("%+v", answer)
+					}
+				}
+			})
+		})
+	}
 }

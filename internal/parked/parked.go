@@ -80,15 +80,11 @@ func (r *Resolver) Resolve(ctx context.Context, d Decision, match func(*redrive.
 	defer held.Release(ctx)
 	d.By, d.Max = job.CleanBy(d.By), len(held.Letters)
 	begun := &state{Progress: job.Progress{StartedAt: time.Now().UnixMilli()}, Max: d.Max}
-	j, err := r.jobs.Create(ctx, id.New(), d, begun, job.Event{What: "begun", By: d.By, RequestID: d.RequestID})
+	x, err := r.jobs.Start(ctx, id.New(), d, begun, job.Event{What: "begun", By: d.By, RequestID: d.RequestID})
 	if err != nil {
 		return "", err
 	}
-	x, err := r.jobs.Begin(ctx, j, true)
-	if err != nil {
-		return "", err
-	}
-	return j.ID, r.resolve(ctx, x, held, act)
+	return x.Job.ID, r.resolve(ctx, x, held, act)
 }
 
 // resolve acts, and leaves enough of the time to write down what came of it.

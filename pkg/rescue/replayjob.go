@@ -72,26 +72,17 @@ func newEngine(client JobAPI, table string, opts *Options) *engine {
 	}, job.Options{Lease: replayLease, Logger: opts.Logger})
 }
 
-// drive runs the replay as a job.
-func (r *replay) drive(ctx context.Context) error {
-	j, err := r.open(ctx)
-	if err != nil {
+// drive runs the replay as a job: a new one, or the one that is to be resumed.
+func (r *replay) drive(ctx context.Context) (err error) {
+	if r.request.JobID == "" {
+		err = r.start(ctx)
+	} else {
+		err = r.resume(ctx)
+	}
+	if err != nil || r.job == nil {
 		return err
 	}
-	r.out.JobID, r.out.Status = j.ID, j.Status
-	if j.Status.Ended() {
-		r.out.Done = true
-		return nil
-	}
-	if r.job, err = r.jobs.Begin(ctx, j, true); err != nil {
-		return err
-	}
-	if r.request.JobID != "" {
-		line := job.Event{What: "resumed", By: job.CleanBy(r.request.By), RequestID: r.request.RequestID}
-		if err := r.jobs.Audit(ctx, j.ID, line); err != nil {
-			return errors.Join(err, r.job.Leave(ctx, job.Stopped))
-		}
-	}
+	j := r.job.Job
 	_, err = r.job.Drive(ctx, func(ctx context.Context) (bool, error) {
 		through, err := job.Sweep(ctx, r.job, r, job.Bounds{Limit: math.MaxInt, Concurrency: 1, Step: maxHanded})
 		r.out.Done = through && err == nil && !r.more
@@ -101,23 +92,42 @@ func (r *replay) drive(ctx context.Context) error {
 	return err
 }
 
-// open reads the job that is to be resumed, or creates a new one.
-func (r *replay) open(ctx context.Context) (*job.Job[asked, *job.Progress], error) {
-	q := &r.request
-	if q.JobID == "" {
-		req := asked{Kind: KindReplay, Max: q.Max, Rate: q.Rate, By: job.CleanBy(q.By), RequestID: q.RequestID}
-		req.Filter.IDs = q.IDs
-		return r.jobs.Create(ctx, id.New(), req, &job.Progress{Rate: q.Rate}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
+// start begins a new job. One that is refused has no id.
+func (r *replay) start(ctx context.Context) (err error) {
+	q, jobID := &r.request, id.New()
+	req := asked{Kind: KindReplay, Max: q.Max, Rate: q.Rate, By: job.CleanBy(q.By), RequestID: q.RequestID}
+	req.Filter.IDs = q.IDs
+	r.job, err = r.jobs.Start(ctx, jobID, req, &job.Progress{Rate: q.Rate}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
+	if !errors.Is(err, ErrBusy) {
+		r.out.JobID = jobID
 	}
+	return err
+}
+
+// resume takes the job that is to be resumed, unless it has ended.
+func (r *replay) resume(ctx context.Context) error {
+	q := &r.request
 	j, err := r.jobs.Find(ctx, q.JobID)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if j.Request.Kind != KindReplay {
-		return nil, fmt.Errorf("%w: the job %s is no replay of a stream", ErrNoReplay, j.ID)
+		return fmt.Errorf("%w: the job %s is no replay of a stream", ErrNoReplay, j.ID)
 	}
 	q.IDs, q.Max = j.Request.Filter.IDs, j.Request.Max
-	return j, nil
+	r.out.JobID, r.out.Status = j.ID, j.Status
+	if j.Status.Ended() {
+		r.out.Done = true
+		return nil
+	}
+	if r.job, err = r.jobs.Begin(ctx, j, true); err != nil {
+		return err
+	}
+	line := job.Event{What: "resumed", By: job.CleanBy(q.By), RequestID: q.RequestID}
+	if err := r.jobs.Audit(ctx, j.ID, line); err != nil {
+		return errors.Join(err, r.job.Leave(ctx, job.Stopped))
+	}
+	return nil
 }
 
 // Next implements [job.Work]. It returns all records at once: the request bounds

@@ -104,12 +104,15 @@ func TestOneReplayAtATime(t *testing.T) {
 	f := newFixture()
 	f.isolate(t, "a", 1)
 	c := &each{do: func(ctx context.Context) {
-		if _, err := f.replayer(&consumer{}).Replay(ctx, rescue.ReplayRequest{}); !errors.Is(err, rescue.ErrBusy) {
-			t.Errorf("a second replay: %v", err)
+		if second, err := f.replayer(&consumer{}).Replay(ctx, rescue.ReplayRequest{}); !errors.Is(err, rescue.ErrBusy) || second.JobID != "" {
+			t.Errorf("a second replay: %+v, %v", second, err)
 		}
 	}}
 	if got, err := f.replayer(c).Replay(t.Context(), rescue.ReplayRequest{}); err != nil || got.Replayed != 1 || !got.Done {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if jobs, err := f.trail().Jobs(t.Context(), 10); err != nil || len(jobs) != 1 {
+		t.Errorf("the refused replay left a job: %+v, %v", jobs, err)
 	}
 }
 
