@@ -10,6 +10,7 @@ import (
 
 	"github.com/spillway-go/spillway/internal/id"
 	"github.com/spillway-go/spillway/internal/job"
+	"github.com/spillway-go/spillway/pkg/internal/sleep"
 )
 
 // Errors of a replay.
@@ -97,11 +98,39 @@ func (r *replay) start(ctx context.Context) (err error) {
 	q, jobID := &r.request, id.New()
 	req := asked{Kind: KindReplay, Max: q.Max, Rate: q.Rate, By: job.CleanBy(q.By), RequestID: q.RequestID}
 	req.Filter.IDs = q.IDs
-	r.job, err = r.jobs.Start(ctx, jobID, req, &job.Progress{Rate: q.Rate}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
+	err = whileBusy(ctx, func() error {
+		r.job, err = r.jobs.Start(ctx, jobID, req, &job.Progress{Rate: q.Rate}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
+		return err
+	})
 	if !errors.Is(err, ErrBusy) {
 		r.out.JobID = jobID
 	}
 	return err
+}
+
+// busyFor is how long a new replay waits for one that is running, lookAgain how
+// often it looks.
+const (
+	busyFor   = 8 * time.Second
+	lookAgain = 250 * time.Millisecond
+)
+
+// whileBusy tries again for as long as another replay is running, for at most
+// [busyFor] and half of the time that ctx leaves.
+func whileBusy(ctx context.Context, try func() error) error {
+	until := time.Now().Add(busyFor)
+	if end, ok := ctx.Deadline(); ok {
+		until = time.Now().Add(min(busyFor, time.Until(end)/2))
+	}
+	for {
+		err := try()
+		if !errors.Is(err, ErrBusy) || time.Now().Add(lookAgain).After(until) {
+			return err
+		}
+		if sleep.For(ctx, lookAgain) != nil {
+			return err
+		}
+	}
 }
 
 // resume takes the job that is to be resumed, unless it has ended.

@@ -101,18 +101,35 @@ func purgeOf(t *testing.T, f *fixture) string {
 
 func TestOneReplayAtATime(t *testing.T) {
 	t.Parallel()
-	f := newFixture()
-	f.isolate(t, "a", 1)
-	c := &each{do: func(ctx context.Context) {
-		if second, err := f.replayer(&consumer{}).Replay(ctx, rescue.ReplayRequest{}); !errors.Is(err, rescue.ErrBusy) || second.JobID != "" {
-			t.Errorf("a second replay: %+v, %v", second, err)
-		}
-	}}
-	if got, err := f.replayer(c).Replay(t.Context(), rescue.ReplayRequest{}); err != nil || got.Replayed != 1 || !got.Done {
-		t.Errorf("%+v, %v", got, err)
-	}
-	if jobs, err := f.trail().Jobs(t.Context(), 10); err != nil || len(jobs) != 1 {
-		t.Errorf("the refused replay left a job: %+v, %v", jobs, err)
+	for name, takes := range map[string]time.Duration{"refused": time.Minute, "waits": 3 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture()
+				f.isolate(t, "a", 1)
+				second := make(chan error, 1)
+				c := &each{do: func(ctx context.Context) {
+					go func() {
+						got, err := f.replayer(&consumer{}).Replay(t.Context(), rescue.ReplayRequest{})
+						if (got.JobID == "") != (err != nil) {
+							t.Errorf("%+v, %v", got, err)
+						}
+						second <- err
+					}()
+					time.Sleep(takes)
+				}}
+				if got, err := f.replayer(c).Replay(t.Context(), rescue.ReplayRequest{}); err != nil || got.Replayed != 1 || !got.Done {
+					t.Errorf("%+v, %v", got, err)
+				}
+				refused := name == "refused"
+				if err := <-second; errors.Is(err, rescue.ErrBusy) != refused {
+					t.Errorf("the second replay: %v", err)
+				}
+				if jobs, err := f.trail().Jobs(t.Context(), 10); err != nil || (len(jobs) == 1) != refused {
+					t.Errorf("a refused replay leaves no job: %+v, %v", jobs, err)
+				}
+			})
+		})
 	}
 }
 
