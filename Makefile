@@ -64,13 +64,14 @@ SKIP_gate    := TestFindings
 LETTERS_test := 1200
 LETTERS_gate := 2000
 TRIPS_test   := 60
+TRIPS_gate   := 60
 SOAK_gate    := -tasks 1000 -time 20s
 RACE_nightly := yes
 RUNS_test    := 5
 RUNS_gate    := 5
 
-NOTE_test    = left out: linters, benchmarks, $(SKIP_test), cold starts, probe, more than $(LETTERS_test) letters and $(TRIPS_test) trips, soak, LocalStack. make check runs them
-NOTE_gate    = left out: $(SKIP_gate) of the probe, race detector everywhere, long properties, fuzzing, 10,000 letters, soak of 20,000 tasks, the rest of the suite on LocalStack. make nightly runs them
+NOTE_test    = left out: linters, benchmarks, $(SKIP_test), cold starts, probe, more than $(LETTERS_test) letters, soak, LocalStack. make check runs them
+NOTE_gate    = left out: $(SKIP_gate) of the probe, more than $(TRIPS_gate) trips at once, race detector everywhere, long properties, fuzzing, 10,000 letters, soak of 20,000 tasks, the rest of the suite on LocalStack. make nightly runs them
 NOTE_nightly = left out: linters and benchmarks. make check runs them
 
 # The race detector needs cgo and a C compiler. It runs where goroutines share something: in the packages that start

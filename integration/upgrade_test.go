@@ -77,7 +77,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 					return err
 				}
 				pause := 800 * time.Millisecond
-				if load.count()-r.count() < inFlight/2 {
+				if load.count()-r.count() < inFlight {
 					pause = 10 * time.Millisecond
 				}
 				select {
