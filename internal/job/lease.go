@@ -110,10 +110,14 @@ func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status
 	if status == Running {
 		until = now.Add(e.opts.Lease).UnixMilli()
 	}
-	_, err := e.control.change(ctx, jobPartition(j.ID), stateSort,
+	detail := text(item{attrDetail: j.detail()}, attrDetail)
+	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort,
 		"SET job_status = :status, detail = :detail, lease_until = :until, tidy = :tidy REMOVE holder, stop_asked", "holder = :me AND job_status = :running",
-		item{":status": str(string(status)), ":detail": j.detail(), ":until": num(until), ":me": str(j.holder), ":running": str(string(Running)), ":tidy": num(1)})
-	if err != nil {
+		item{":status": str(string(status)), ":detail": str(detail), ":until": num(until), ":me": str(j.holder), ":running": str(string(Running)), ":tidy": num(1)})
+	// The SDK repeats a write whose answer was lost. The first one has then left
+	// the job as it should be.
+	ours := it[attrHolder] == nil && text(it, attrStatus) == string(status) && text(it, attrDetail) == detail
+	if err != nil && !(errors.Is(err, errLost) && ours) {
 		return err
 	}
 	j.Status, j.until, j.holder = status, time.UnixMilli(until), ""

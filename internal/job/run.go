@@ -125,6 +125,17 @@ func (x *Run[R, S, E]) Drive(ctx context.Context, work func(context.Context) (th
 	return j, nil
 }
 
+// Continue repeats the call of [Options.Continue] for a job that the invocation
+// hop has left to the next one, in case the process died before it made that
+// call. If it did not, the next invocation is asked for twice, and takes the job
+// once. Any other job is left alone.
+func (e *Engine[R, S, E]) Continue(ctx context.Context, j *Job[R, S], hop int) error {
+	if next := j.State.progress().Hops; j.Status == Running && j.holder == "" && next == hop+1 && e.opts.Continue != nil {
+		return e.opts.Continue(ctx, j.ID, next)
+	}
+	return nil
+}
+
 // Leave gives the job up in a state. [Run.Drive] does so by itself.
 func (x *Run[R, S, E]) Leave(ctx context.Context, status Status) error {
 	x.mu.Lock()

@@ -135,10 +135,10 @@ func TestRecover(t *testing.T) {
 	})
 }
 
-// An update of a job whose answer is lost is repeated by the SDK, and the replay
+// Any update of a job whose answer is lost is repeated by the SDK, and the replay
 // of stream records goes on.
 func TestStreamReplayWithoutAnAnswer(t *testing.T) {
-	for n := 1; n <= 2; n++ { // lock, job
+	for n := 1; n <= 4; n++ { // lock, job, job (left), lock (let go)
 		t.Run(fmt.Sprint("update ", n), func(t *testing.T) {
 			inBubble(t, memstack.Options{}, func(t *testing.T, s *memstack.Stack) {
 				updates := 0

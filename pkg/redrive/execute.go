@@ -84,7 +84,8 @@ func (r *Redrive) Run(ctx context.Context, req Request) (*Report, error) {
 
 // Resume goes on with a job that is running, after a hop. It is what
 // [Options.Continue] arranges to be called. A job that was stopped meanwhile,
-// or has ended, is only reported.
+// or has ended, is only reported. So is one that this hop has left to the next,
+// which is asked for again: Lambda repeats an invocation that died.
 func (r *Redrive) Resume(ctx context.Context, jobID string, hop int) (*Report, error) {
 	j, err := r.jobs.Find(ctx, jobID)
 	if err != nil {
@@ -94,7 +95,7 @@ func (r *Redrive) Resume(ctx context.Context, jobID string, hop int) (*Report, e
 		return nil, fmt.Errorf("%w: no job of the kind %q goes on by itself", ErrNotFound, j.Request.Kind)
 	}
 	if j.Status != Running || j.State.Hops != hop {
-		return reportOf(j), nil
+		return reportOf(j), r.jobs.Continue(ctx, j, hop)
 	}
 	x, err := r.begin(ctx, j, false)
 	if err != nil {
