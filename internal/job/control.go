@@ -25,7 +25,7 @@ const (
 	attrHolder    = "holder"      // the run that holds the job
 	attrUntil     = "lease_until" // ms
 	attrStop      = "stop_asked"
-	attrTidy      = "tidy" // the last run finished its work before it left the job
+	attrTidy      = "tidy" // no run has left anything in the source that is dealt with
 	attrJob       = "job_id"
 )
 

@@ -99,8 +99,8 @@ func (e *Engine[R, S, E]) keep(ctx context.Context, j *Job[R, S]) error {
 
 // leave gives a job up in a state. One that is left as [Running] goes on in
 // another invocation: it keeps its lease and its lock for as long as that may
-// take to begin.
-func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status) error {
+// take to begin. tidy says that the source holds nothing that is dealt with.
+func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status, tidy bool) error {
 	now, p := time.Now(), j.State.progress()
 	p.UpdatedAt = now.UnixMilli()
 	if status.Ended() {
@@ -111,9 +111,11 @@ func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status
 		until = now.Add(e.opts.Lease).UnixMilli()
 	}
 	detail := text(item{attrDetail: j.detail()}, attrDetail)
-	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort,
-		"SET job_status = :status, detail = :detail, lease_until = :until, tidy = :tidy REMOVE holder, stop_asked", "holder = :me AND job_status = :running",
-		item{":status": str(string(status)), ":detail": str(detail), ":until": num(until), ":me": str(j.holder), ":running": str(string(Running)), ":tidy": num(1)})
+	update, values := "SET job_status = :status, detail = :detail, lease_until = :until", item{":status": str(string(status)), ":detail": str(detail), ":until": num(until), ":me": str(j.holder), ":running": str(string(Running))}
+	if tidy {
+		update, values[":tidy"] = update+", tidy = :tidy", num(1)
+	}
+	it, err := e.control.change(ctx, jobPartition(j.ID), stateSort, update+" REMOVE holder, stop_asked", "holder = :me AND job_status = :running", values)
 	// The SDK repeats a write whose answer was lost. The first one has then left
 	// the job as it should be.
 	ours := it[attrHolder] == nil && text(it, attrStatus) == string(status) && text(it, attrDetail) == detail

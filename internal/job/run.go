@@ -25,6 +25,7 @@ type Run[R any, S State, E Entry] struct {
 	taken   int           // items in a step that is under way or begins next
 	longest time.Duration // step
 	kept    time.Time     // when the lease was last renewed
+	untidy  bool          // this run may have left something in the source that is dealt with
 	over    Status        // what to leave the job as; empty while it goes on
 }
 
@@ -67,7 +68,7 @@ func (e *Engine[R, S, E]) begin(ctx context.Context, j *Job[R, S], anew bool) (*
 	if !j.fresh {
 		var err error
 		if x.ledger, err = e.ledger(ctx, j.ID, true); err != nil {
-			return nil, errors.Join(err, e.leave(ctx, j, Stopped))
+			return nil, errors.Join(err, e.leave(ctx, j, Stopped, j.tidy))
 		}
 	}
 	j.fresh = false
@@ -141,7 +142,7 @@ func (x *Run[R, S, E]) Leave(ctx context.Context, status Status) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.Job.State.progress().Counts = x.ledger.counts
-	return x.engine.leave(ctx, x.Job, status)
+	return x.engine.leave(ctx, x.Job, status, x.Tidy && !x.untidy)
 }
 
 // Fail leaves the job as [Stopped] by an error, and returns both errors.
@@ -237,6 +238,7 @@ func (x *Run[R, S, E]) Step(ctx context.Context, intents []E, do func(context.Co
 	decided := slices.DeleteFunc(slices.Clone(entries), func(entry E) bool { return entry.Result().Outcome == Intended })
 	if len(decided) > 0 {
 		if failed := x.engine.conclude(ctx, x.Job.ID, step, decided); failed != nil {
+			x.Untidy() // the entries may have been written
 			return nil, errors.Join(err, failed)
 		}
 	}
@@ -248,6 +250,14 @@ func (x *Run[R, S, E]) Step(ctx context.Context, intents []E, do func(context.Co
 		err = errNoTime
 	}
 	return entries, err
+}
+
+// Untidy says that the source may still hold what is dealt with: a later run looks
+// through all of it.
+func (x *Run[R, S, E]) Untidy() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.untidy = true
 }
 
 // Known returns what is known about an item: that an earlier run has settled it,

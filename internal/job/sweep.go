@@ -117,7 +117,7 @@ func (s *sweep[T, R, S, E]) spread(ctx context.Context, items []T) (err error) {
 			break
 		}
 	}
-	return errors.Join(err, s.work.Leave(ctx, settled, rest))
+	return errors.Join(err, s.leave(ctx, settled, rest))
 }
 
 // offer puts an item into the next step, if there is room for it.
@@ -145,5 +145,14 @@ func (s *sweep[T, R, S, E]) step(ctx context.Context, items []T) error {
 			rest = append(rest, it)
 		}
 	}
-	return errors.Join(err, s.work.Leave(ctx, settled, rest))
+	return errors.Join(err, s.leave(ctx, settled, rest))
+}
+
+// leave hands items back to their source.
+func (s *sweep[T, R, S, E]) leave(ctx context.Context, settled, rest []T) error {
+	err := s.work.Leave(ctx, settled, rest)
+	if err != nil && len(settled) > 0 {
+		s.Untidy()
+	}
+	return err
 }

@@ -94,7 +94,11 @@ func (w *letterWork) Leave(ctx context.Context, settled, rest []*Letter) error {
 	for _, l := range rest {
 		w.sweep.hold(l.ReceiptHandle)
 	}
-	return w.sweep.discard(ctx, settled)
+	all, err := w.sweep.discard(ctx, settled)
+	if !all {
+		w.Untidy()
+	}
+	return err
 }
 
 // missing returns what the plan holds and no sweep has found.

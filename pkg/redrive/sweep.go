@@ -128,11 +128,11 @@ func (s *sweep) close(ctx context.Context) {
 	s.held = nil
 }
 
-// discard deletes letters that are dealt with. One that cannot be deleted comes
-// back, and the ledger knows it.
-func (s *sweep) discard(ctx context.Context, settled []*Letter) error {
+// discard deletes letters that are dealt with, and reports whether all are gone.
+// One that cannot be deleted comes back, and the ledger knows it.
+func (s *sweep) discard(ctx context.Context, settled []*Letter) (all bool, err error) {
 	if len(settled) == 0 {
-		return nil
+		return true, nil
 	}
 	receipts := make([]string, len(settled))
 	for i, l := range settled {
@@ -145,5 +145,5 @@ func (s *sweep) discard(ctx context.Context, settled []*Letter) error {
 		}
 	}
 	s.gone(gone)
-	return ctx.Err()
+	return gone == len(settled), ctx.Err()
 }
