@@ -62,14 +62,20 @@ func (e entry) Key() string { return e.ID }
 // Result implements [job.Entry].
 func (e entry) Result() job.Result { return job.Result{Outcome: e.Outcome, Reason: e.Reason} }
 
+// progress is the state of a replay.
+type progress struct {
+	job.Progress
+	More bool `json:"more,omitempty"` // records wait that the request had no room for
+}
+
 type (
-	engine = job.Engine[asked, *job.Progress, entry]
-	jobRun = job.Run[asked, *job.Progress, entry]
+	engine = job.Engine[asked, *progress, entry]
+	jobRun = job.Run[asked, *progress, entry]
 )
 
 func newEngine(client JobAPI, table string, opts *Options) *engine {
-	return job.New[asked, *job.Progress, entry](client, table, job.Spec[asked, *job.Progress]{
-		New: func() *job.Progress { return &job.Progress{} }, Lock: func(asked) string { return replayLock },
+	return job.New[asked, *progress, entry](client, table, job.Spec[asked, *progress]{
+		New: func() *progress { return &progress{} }, Lock: func(asked) string { return replayLock },
 	}, job.Options{Lease: replayLease, Logger: opts.Logger})
 }
 
@@ -86,6 +92,7 @@ func (r *replay) drive(ctx context.Context) (err error) {
 	j := r.job.Job
 	_, err = r.job.Drive(ctx, func(ctx context.Context) (bool, error) {
 		through, err := job.Sweep(ctx, r.job, r, job.Bounds{Limit: math.MaxInt, Concurrency: 1, Step: maxHanded})
+		j.State.More = r.more
 		r.out.Done = through && err == nil && !r.more
 		return through, err
 	})
@@ -99,7 +106,7 @@ func (r *replay) start(ctx context.Context) (err error) {
 	req := asked{Kind: KindReplay, Max: q.Max, Rate: q.Rate, By: job.CleanBy(q.By), RequestID: q.RequestID}
 	req.Filter.IDs = q.IDs
 	err = whileBusy(ctx, func() error {
-		r.job, err = r.jobs.Start(ctx, jobID, req, &job.Progress{Rate: q.Rate}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
+		r.job, err = r.jobs.Start(ctx, jobID, req, &progress{Progress: job.Progress{Rate: q.Rate}}, job.Event{What: "begun", By: req.By, RequestID: q.RequestID})
 		return err
 	})
 	if !errors.Is(err, ErrBusy) {
@@ -146,7 +153,7 @@ func (r *replay) resume(ctx context.Context) error {
 	q.IDs, q.Max = j.Request.Filter.IDs, j.Request.Max
 	r.out.JobID, r.out.Status = j.ID, j.Status
 	if j.Status.Ended() {
-		r.out.Done = true
+		r.out.Done = !j.State.More
 		return nil
 	}
 	if r.job, err = r.jobs.Begin(ctx, j, true); err != nil {

@@ -133,6 +133,21 @@ func TestOneReplayAtATime(t *testing.T) {
 	}
 }
 
+// A replay that had no room for all records says so again when it is resumed.
+func TestMoreThanMax(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.isolate(t, "a", 1)
+	f.isolate(t, "b", 2)
+	got, err := f.replayer(&consumer{}).Replay(t.Context(), rescue.ReplayRequest{Max: 1})
+	if err != nil || got.Done || got.Replayed != 1 || got.Status != redrive.Done {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if again, err := f.replayer(&consumer{}).Replay(t.Context(), rescue.ReplayRequest{JobID: got.JobID}); err != nil || again.Done || again.Status != redrive.Done {
+		t.Errorf("resumed: %+v, %v", again, err)
+	}
+}
+
 // A replay stops between two calls to the consumer, and goes on where it was.
 func TestStopReplay(t *testing.T) {
 	t.Parallel()
