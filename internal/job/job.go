@@ -214,10 +214,10 @@ func (j *Job[R, S]) Seen(now time.Time) Status {
 	switch {
 	case j.Status != Running:
 		return j.Status
-	case j.stop:
-		return Stopping
 	case j.until.Before(now):
 		return Stalled
+	case j.stop:
+		return Stopping
 	default:
 		return Running
 	}

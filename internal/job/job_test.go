@@ -173,6 +173,23 @@ func TestLease(t *testing.T) {
 	})
 }
 
+// A process that died after a stop was asked for runs no more.
+func TestStalledAfterStop(t *testing.T) {
+	bubble(t, func(r *rig) {
+		j := r.create(3)
+		if _, err := r.begin(r.ctx(), j.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := r.engine().Stop(r.ctx(), j.ID, "eve", ""); err != nil || s.Seen(time.Now()) != job.Stopping {
+			t.Errorf("%+v, %v", s, err)
+		}
+		time.Sleep(invocation + 2*time.Second)
+		if s, err := r.engine().Find(r.ctx(), j.ID); err != nil || s.Seen(time.Now()) != job.Stalled {
+			t.Errorf("%+v, %v", s, err)
+		}
+	})
+}
+
 func TestStop(t *testing.T) {
 	bubble(t, func(r *rig) {
 		j := r.create(12)
