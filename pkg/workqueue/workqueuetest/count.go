@@ -23,7 +23,7 @@ func (q *queue) numbers(at time.Time) counted {
 
 // lags reports whether the queue tells old numbers. A FIFO queue's are exact
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-resources-required-process-messages.html).
-func (q *queue) lags() bool { return q.as.CountLag > 0 && !q.fifo() }
+func (q *queue) lags() bool { return q.as.CountLag+q.as.CountJitter > 0 && !q.fifo() }
 
 // count notes the numbers at a moment, for answers that lag.
 func (q *queue) count(at time.Time) {
@@ -34,22 +34,30 @@ func (q *queue) count(at time.Time) {
 		q.counts = q.counts[:last]
 	}
 	q.counts = append(q.counts, q.numbers(at))
-	old := at.Add(-q.as.CountLag)
+	old := at.Add(-q.as.CountLag - q.as.CountJitter)
 	if i := slices.IndexFunc(q.counts, func(c counted) bool { return c.at.After(old) }); i > 1 {
 		q.counts = slices.Delete(q.counts, 0, i-1)
 	}
 }
 
-// approximate returns the numbers as SQS tells them: exact, or as they were a
+// approximate returns the numbers as SQS tells them: exact, or each as it was a
 // while ago. AWS's may take a minute and more to become consistent
 // (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html).
 func (q *queue) approximate(now time.Time) counted {
 	if !q.lags() {
 		return q.numbers(now)
 	}
-	var told counted
+	return counted{visible: q.old(now).visible, inFlight: q.old(now).inFlight, delayed: q.old(now).delayed}
+}
+
+// old returns the numbers as they were at a moment that is drawn anew each time.
+func (q *queue) old(now time.Time) (told counted) {
+	lag := q.as.CountLag
+	if q.as.CountJitter > 0 {
+		lag += time.Duration(q.rnd.Int64N(int64(q.as.CountJitter) + 1))
+	}
 	for _, c := range q.counts {
-		if c.at.After(now.Add(-q.as.CountLag)) {
+		if c.at.After(now.Add(-lag)) {
 			break
 		}
 		told = c
@@ -59,7 +67,7 @@ func (q *queue) approximate(now time.Time) counted {
 
 // GetQueueAttributes implements [workqueue.InboxAPI]. It answers the attributes
 // that were asked for, by name or all of them. A standard queue's numbers of
-// messages are [Options.CountLag] old.
+// messages are old, by [Options.CountLag] and [Options.CountJitter].
 func (s *SQS) GetQueueAttributes(ctx context.Context, in *sqs.GetQueueAttributesInput, _ ...func(*sqs.Options)) (*sqs.GetQueueAttributesOutput, error) {
 	fault, q, err := s.enter(ctx, "GetQueueAttributes", in.QueueUrl, nil)
 	if err != nil {

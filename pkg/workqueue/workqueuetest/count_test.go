@@ -53,6 +53,39 @@ func TestCountLag(t *testing.T) {
 	})
 }
 
+// TestCountJitter: each number of an answer is of a moment of its own, and all
+// are right when nothing has changed for as long as the options say.
+func TestCountJitter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := workqueuetest.New(workqueuetest.Options{CountJitter: time.Minute})
+		s.Create("a", workqueuetest.QueueOptions{Visibility: time.Hour})
+		inbox := workqueue.NewInbox(s, *url("a"), nil)
+		send(t, inbox.Queue, "1")
+		time.Sleep(2 * time.Minute)
+		for len(s.Receive("a", 1)) == 0 {
+			time.Sleep(time.Second) // its place in the order
+		}
+		time.Sleep(30 * time.Second)
+		sums := map[int]bool{} // of the one message: not counted, once, twice
+		for range 100 {
+			got, err := inbox.Counts(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			sums[got.Visible+got.InFlight] = true
+		}
+		if diff := cmp.Diff(map[int]bool{0: true, 1: true, 2: true}, sums); diff != "" {
+			t.Errorf("numbers of one message (-want +got):\n%s", diff)
+		}
+		time.Sleep(31 * time.Second)
+		for range 100 {
+			if got, err := inbox.Counts(t.Context()); err != nil || got.Visible != 0 || got.InFlight != 1 {
+				t.Errorf("after a minute without change: %+v, %v", got, err)
+			}
+		}
+	})
+}
+
 // TestQueueAttributes: a queue tells its attributes by name.
 func TestQueueAttributes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -33,17 +33,20 @@ type Options struct {
 	// CountLag is how old the numbers of messages are that GetQueueAttributes
 	// answers for a standard queue. Defaults to 0, which is exact.
 	CountLag time.Duration
+	// CountJitter is how much older each of these numbers is at most: the three
+	// of an answer are of different moments. Defaults to 0.
+	CountJitter time.Duration
 	// Missed is how often, between 0 and 1, a short poll does not see a message
 	// that is there. Defaults to 0.
 	Missed float64
 }
 
 // AsOnAWS returns the options that leave out nothing that SQS may do: order is
-// not kept, one delivery in fifty is repeated, numbers are 5 seconds old, and
-// a short poll misses a third of the messages. A test that passes with them
+// not kept, one delivery in fifty is repeated, each number is
+// up to a minute old, and a short poll misses a third of the messages. A test that passes with them
 // relies on nothing but what SQS promises.
 func AsOnAWS(seed uint64) Options {
-	return Options{Seed: seed, Redelivery: 0.02, CountLag: 5 * time.Second, Missed: 1.0 / 3}
+	return Options{Seed: seed, Redelivery: 0.02, CountJitter: time.Minute, Missed: 1.0 / 3}
 }
 
 func (o Options) withDefaults() Options {
