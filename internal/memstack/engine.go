@@ -61,7 +61,8 @@ func (s *Stack) task(ctx context.Context, resource string, arguments any) (any, 
 	}
 	c := Call{Function: "TripSaga", Service: to.service, Operation: to.operation, Body: body}
 	fault := s.begin(&c)
-	if err := s.travel(ctx); err != nil {
+	there, back := s.latencies()
+	if err := s.travel(ctx, there); err != nil {
 		return nil, &asl.Error{Name: "States.Timeout"}
 	}
 	lost := func() *asl.Error {
@@ -76,6 +77,9 @@ func (s *Stack) task(ctx context.Context, resource string, arguments any) (any, 
 		return nil, lost()
 	}
 	result, failure := s.integrate(ctx, c, to.prefix)
+	if err := s.travel(ctx, back); err != nil {
+		return nil, &asl.Error{Name: "States.Timeout"}
+	}
 	if fault.Err != nil {
 		return nil, lost()
 	}

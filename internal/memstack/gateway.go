@@ -85,14 +85,19 @@ func (g gateway) answer(r *http.Request, body []byte) (*http.Response, error) {
 		if !ok {
 			continue
 		}
-		if err := g.stack.travel(r.Context()); err != nil {
+		there, back := g.stack.latencies()
+		if err := g.stack.travel(r.Context(), there); err != nil {
 			return nil, err
 		}
 		payload, err := json.Marshal(g.event(r, body, to, parameters))
 		if err != nil {
 			return nil, err
 		}
-		return g.invoke(r, to.function, payload)
+		response, err := g.invoke(r, to.function, payload)
+		if late := g.stack.travel(r.Context(), back); late != nil {
+			return nil, late
+		}
+		return response, err
 	}
 	return g.own("MISSING_AUTHENTICATION_TOKEN"), nil
 }

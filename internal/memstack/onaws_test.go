@@ -19,7 +19,7 @@ import (
 // reordering, redelivery, lag, throttles, conflicts.
 func asOnAWS(seed uint64, hooks *receiver) memstack.Options {
 	return memstack.Options{
-		SQS: workqueuetest.AsOnAWS(seed), DynamoDB: ddbfake.AsOnAWS(seed), Seed: seed, Again: 0.1, Receiver: hooks.answer,
+		SQS: workqueuetest.AsOnAWS(seed), DynamoDB: ddbfake.AsOnAWS(seed), Seed: seed, Again: 0.1, Slow: 0.01, Receiver: hooks.answer,
 		Parameters: map[string]string{"Size": "local"},
 	}
 }

@@ -46,10 +46,14 @@ type Options struct {
 	// Receiver answers requests that go to no AWS service, which are webhooks.
 	// Defaults to hosts that do not exist.
 	Receiver func(r *http.Request, body []byte) (*http.Response, error)
-	// Latency is how long a request is under way. Defaults to 5 ms; negative is
-	// none, for code that calls AWS while it holds a lock that others wait for:
+	// Latency is how long a request and its answer are under way together; Seed
+	// decides when in between the call takes effect. Defaults to 5 ms;
+	// negative is none, for code that calls AWS while it holds a lock that others wait for:
 	// the bubble's time would stand still.
 	Latency time.Duration
+	// Slow is how often, from 0 to 1, a request is late by up to 3 seconds, and
+	// so is an answer. Without Latency none is. Defaults to 0.
+	Slow float64
 	// Again is how often, from 0 to below 1, Lambda invokes a function once more
 	// with an asynchronous event or a stream's batch that has succeeded: it
 	// delivers both at least once. Defaults to 0.

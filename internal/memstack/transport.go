@@ -123,10 +123,14 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		c.Function, c.Environment = t.env.function.id, t.env.number
 	}
 	fault := t.stack.begin(&c)
-	if err := t.stack.travel(r.Context()); err != nil {
+	there, back := t.stack.latencies()
+	if err := t.stack.travel(r.Context(), there); err != nil {
 		return nil, err
 	}
 	response, err := t.exchange(r, c, fault)
+	if late := t.stack.travel(r.Context(), back); late != nil {
+		return nil, late // the call may have taken effect
+	}
 	if response != nil {
 		response.Request = r
 		if t.env != nil && t.env.isDead() {
@@ -176,12 +180,30 @@ func (s *Stack) begin(c *Call) Fault {
 	return inject(*c)
 }
 
-// travel takes as long as a request does.
-func (s *Stack) travel(ctx context.Context) error {
+// maxSlow is how late a request or an answer is at most.
+const maxSlow = 3 * time.Second
+
+// latencies are how long a request is under way, and its answer.
+func (s *Stack) latencies() (there, back time.Duration) {
 	if s.opts.Latency < 0 {
+		return 0, 0
+	}
+	there = s.upTo(s.opts.Latency)
+	back = s.opts.Latency - there
+	for _, way := range []*time.Duration{&there, &back} {
+		if s.chance(s.opts.Slow) {
+			*way += s.upTo(maxSlow)
+		}
+	}
+	return there, back
+}
+
+// travel takes as long as a request or an answer is under way.
+func (s *Stack) travel(ctx context.Context, d time.Duration) error {
+	if d == 0 {
 		return ctx.Err()
 	}
-	timer := time.NewTimer(s.opts.Latency)
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -259,11 +281,16 @@ func (t transport) deliver(r *http.Request, body []byte) (*http.Response, error)
 	if t.env != nil && t.env.isDead() {
 		return nil, errGone
 	}
-	if err := t.stack.travel(r.Context()); err != nil {
+	there, back := t.stack.latencies()
+	if err := t.stack.travel(r.Context(), there); err != nil {
 		return nil, err
 	}
 	if t.stack.opts.Receiver == nil {
 		return nil, fmt.Errorf("memstack: no such host as %s: Options.Receiver is nil", r.URL.Host)
 	}
-	return t.stack.opts.Receiver(r, body)
+	response, err := t.stack.opts.Receiver(r, body)
+	if late := t.stack.travel(r.Context(), back); late != nil {
+		return nil, late
+	}
+	return response, err
 }
