@@ -26,8 +26,8 @@
 // # Faults
 //
 // [Stack.Inject] throttles, breaks and loses calls, or kills the process that
-// makes them; [Stack.Kill] does so at the nth. The implementations in memory
-// have faults of their own beside it.
+// makes them; [Stack.Kill] kills at the nth, [Stack.Lose] loses its answer. The
+// implementations in memory have faults of their own beside it.
 //
 // # Sagas
 //

@@ -69,24 +69,35 @@ func (s *Stack) Inject(f func(Call) Fault) {
 // after. It returns whether that has happened. It replaces what [Stack.Inject]
 // set.
 func (s *Stack) Kill(n int, afterEffect bool, match func(Call) bool) (killed func() bool) {
-	var count int // guarded by mu, as done
-	var done bool
+	ofFunction := func(c Call) bool { return c.Function != "" && match(c) }
+	return s.atCall(n, ofFunction, Fault{Kill: true, AfterEffect: afterEffect})
+}
+
+// Lose breaks the connection of the nth of the calls for which match holds,
+// counted from 1 and from now, after the call has taken effect: the SDK repeats
+// it. It returns whether that has happened. It replaces what [Stack.Inject] set.
+func (s *Stack) Lose(n int, match func(Call) bool) (lost func() bool) {
+	return s.atCall(n, match, Fault{Err: errBroken, AfterEffect: true})
+}
+
+// atCall does fault to the nth of the calls for which match holds.
+func (s *Stack) atCall(n int, match func(Call) bool, fault Fault) (done func() bool) {
+	var count int // guarded by mu
 	s.Inject(func(c Call) Fault {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if c.Function == "" || !match(c) {
+		if !match(c) {
 			return Fault{}
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if count++; count != n {
 			return Fault{}
 		}
-		done = true
-		return Fault{Kill: true, AfterEffect: afterEffect}
+		return fault
 	})
 	return func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return done
+		return count >= n
 	}
 }
 
