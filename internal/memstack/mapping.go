@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/spillway-go/spillway/pkg/workqueue/workqueuetest"
 )
@@ -195,12 +197,27 @@ func (m *mapping) prepare() error {
 		m.filters = append(m.filters, parsed)
 	}
 	if m.Queue != "" {
+		visibility, err := m.visibility()
+		if err != nil {
+			return err
+		}
 		return workqueuetest.Mapping{
 			Queue: afterColon(m.Queue), BatchSize: m.BatchSize, Window: time.Duration(m.MaximumBatchingWindowInSeconds) * time.Second,
+			Concurrency: m.ScalingConfig.MaximumConcurrency, Visibility: visibility, Timeout: m.function.timeout,
 		}.Check()
 	}
 	// The stream has its label from its table, which CloudFormation reads.
 	table, _, _ := strings.Cut(m.Stream[strings.LastIndex(m.Stream, ":table/")+len(":table/"):], "/")
 	m.Stream = m.stack.DB.StreamARN(table)
 	return nil
+}
+
+// visibility is the visibility timeout of the mapping's queue.
+func (m *mapping) visibility() (time.Duration, error) {
+	name, url := sqstypes.QueueAttributeNameVisibilityTimeout, queueURL(m.Queue)
+	out, err := m.stack.SQS.GetQueueAttributes(m.stack.ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: []sqstypes.QueueAttributeName{name}})
+	if err != nil {
+		return 0, err
+	}
+	return time.ParseDuration(out.Attributes[string(name)] + "s")
 }

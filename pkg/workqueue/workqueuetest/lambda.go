@@ -28,6 +28,12 @@ type Mapping struct {
 	// Whole is a mapping without ReportBatchItemFailures: what the function
 	// answers is not read, so a batch succeeds or fails as a whole.
 	Whole bool
+	// Concurrency is MaximumConcurrency, between 2 and 1,000. Defaults to 0,
+	// which is no maximum.
+	Concurrency int
+	// Visibility is the queue's visibility timeout and Timeout the function's,
+	// for [Mapping.Check]. Default to 0, which checks neither.
+	Visibility, Timeout time.Duration
 }
 
 // Check finds what Lambda refuses
@@ -40,6 +46,10 @@ func (m Mapping) Check() error {
 		reason = "BatchSize must be between 1 and 10000"
 	case m.Window < 0 || m.Window > 300*time.Second || m.Window%time.Second != 0:
 		reason = "MaximumBatchingWindowInSeconds must be between 0 and 300"
+	case m.Concurrency != 0 && (m.Concurrency < 2 || m.Concurrency > 1000):
+		reason = "MaximumConcurrency must be between 2 and 1000"
+	case m.Visibility > 0 && m.Visibility < m.Timeout:
+		reason = fmt.Sprintf("Queue visibility timeout: %d seconds is less than Function timeout: %d seconds", m.Visibility/time.Second, m.Timeout/time.Second)
 	case fifo(m.Queue) && m.BatchSize > 10:
 		reason = "BatchSize must be at most 10 for a FIFO queue"
 	case fifo(m.Queue) && m.Window > 0:

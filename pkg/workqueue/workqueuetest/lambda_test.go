@@ -98,6 +98,12 @@ func TestMappings(t *testing.T) {
 		"a FIFO queue":           {workqueuetest.Mapping{Queue: "a.fifo", BatchSize: 10}, true},
 		"eleven of a FIFO queue": {workqueuetest.Mapping{Queue: "a.fifo", BatchSize: 11, Window: time.Second}, false},
 		"a window for FIFO":      {workqueuetest.Mapping{Queue: "a.fifo", Window: time.Second}, false},
+		"a batch at a time":      {workqueuetest.Mapping{Queue: "a", Concurrency: 1}, false},
+		"2 batches at a time":    {workqueuetest.Mapping{Queue: "a", Concurrency: 2}, true},
+		"1,000 at a time":        {workqueuetest.Mapping{Queue: "a", Concurrency: 1000}, true},
+		"1,001 at a time":        {workqueuetest.Mapping{Queue: "a", Concurrency: 1001}, false},
+		"visible too early":      {workqueuetest.Mapping{Queue: "a", Visibility: 29 * time.Second, Timeout: 30 * time.Second}, false},
+		"visible just in time":   {workqueuetest.Mapping{Queue: "a", Visibility: 30 * time.Second, Timeout: 30 * time.Second}, true},
 	} {
 		if err := tt.m.Check(); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)
