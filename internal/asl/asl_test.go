@@ -120,12 +120,12 @@ func TestChoice(t *testing.T) {
 		`{"go":true}`: "", `{"go":false}`: "States.NoChoiceMatched", `{"go":"true"}`: "States.QueryEvaluationError", `{}`: "States.QueryEvaluationError",
 	} {
 		out, failure := run(t, definition, input, nil)
-		if got := ""; failure != nil {
-			if got = failure.Name; got != want {
-				t.Errorf("%s: %v, want %q", input, failure, want)
-			}
-		} else if want != "" || out != `"went"` {
-			t.Errorf("%s: %s, want %q", input, out, want)
+		got := ""
+		if failure != nil {
+			got = failure.Name
+		}
+		if got != want || want == "" && out != `"went"` {
+			t.Errorf("%s: %s, %v, want %q", input, out, failure, want)
 		}
 	}
 }
