@@ -49,7 +49,6 @@ func (x *run) quarantineStep(ctx context.Context, src *Source, letters []*Letter
 	expires := x.job.Created.Add(x.opts.QuarantineFor)
 	for i, l := range letters {
 		entries[i] = intentOf(l)
-		entries[i].Outcome = Quarantined
 		out := workqueue.AsReceived(&l.SQSMessage)
 		a := aside{
 			MessageID: l.MessageID, Body: out.Body, Attributes: out.Attributes, Group: out.Group, Trace: out.Trace, SentAt: l.SentAt,
@@ -65,11 +64,16 @@ func (x *run) quarantineStep(ctx context.Context, src *Source, letters []*Letter
 		items[i] = archive.Item{Group: quarantineGroup(x.job.ID), ID: l.MessageID, Data: data, ExpiresAt: expires}
 	}
 	var unlisted []tasktable.FailureEntry
-	for i, err := range x.opts.Quarantine.PutAll(ctx, items) {
+	stored := x.opts.Quarantine.PutAll(ctx, items)
+	if len(stored) != len(items) {
+		return nil, fmt.Errorf("set aside: %d answers for %d letters", len(stored), len(items))
+	}
+	for i, err := range stored {
 		if err != nil {
 			entries[i].Outcome, entries[i].Reason = Failed, reasonOf(err)
 			continue
 		}
+		entries[i].Outcome = Quarantined
 		if id := letters[i].TaskID(); id != "" && letters[i].MovedBy == ByWorker {
 			unlisted = append(unlisted, tasktable.FailureEntry{ID: id, Run: letters[i].nextRun() - 1})
 		}

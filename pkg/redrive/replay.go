@@ -69,7 +69,7 @@ func (x *run) replayStep(ctx context.Context, src *Source, letters []*Letter) ([
 		now := time.Now()
 		for n, a := range src.Tasks.ReplayAll(ctx, requests) {
 			i := asked[n]
-			if a.Err != nil {
+			if a.Err != nil || a.Row == nil && !a.Absent { // nothing is known
 				entries[i].Outcome, entries[i].Reason = Failed, "table_unavailable"
 				continue
 			}
@@ -153,6 +153,9 @@ func sendInOrder(ctx context.Context, q Queue, messages []workqueue.Outgoing) []
 		return q.SendBatch(ctx, messages)
 	}
 	errs := make([]error, len(messages))
+	for i := range errs {
+		errs[i] = workqueue.ErrNoOutcome // until SQS has confirmed it
+	}
 	blocked := map[string]bool{}
 	left := make([]int, len(messages))
 	for i := range left {

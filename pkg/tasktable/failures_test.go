@@ -73,7 +73,11 @@ func TestCallsOfFailures(t *testing.T) {
 	b.calls("one replay", map[string]int{"UpdateItem": 1})
 	b.ReplayFor(t.Context(), requests(4, ids[41])[0])
 	b.calls("one replay", map[string]int{"UpdateItem": 1})
-	b.ReplayAll(t.Context(), requests(2, "no id", ""))
+	for _, r := range append(b.ReplayAll(t.Context(), requests(2, "no id", "")), b.ReplayFor(t.Context(), requests(2, "no id")[0])) {
+		if !r.Absent || r.Done || r.Err != nil {
+			t.Errorf("what is no task: %+v", r)
+		}
+	}
 	b.ReplayAll(t.Context(), nil)
 	b.calls("what is no task", map[string]int{})
 
@@ -198,7 +202,7 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 	if _, err := b.Create(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	if r := b.ReplayFor(t.Context(), requests(2, d.ID)[0]); r.Done || r.Row != nil || r.Err != nil {
+	if r := b.ReplayFor(t.Context(), requests(2, d.ID)[0]); r.Done || r.Row != nil || r.Err != nil || !r.Absent {
 		t.Errorf("ReplayFor = %+v", r)
 	}
 }

@@ -44,17 +44,23 @@ type Replayed struct {
 	// or by an earlier one whose answer was lost. A worker may have begun or
 	// ended it since; the row says.
 	Done bool
-	// Row is the task as it is now, and says why it was not replayed. nil if
-	// there is none.
+	// Row is the task as it is now, and says why it was not replayed. nil if it
+	// is Absent, or unknown.
 	Row *Row
+	// Absent: the table has answered that there is no such task. The zero
+	// Replayed says nothing.
+	Absent bool
 	// Err: the table did not answer. The replay may have taken effect.
 	Err error
 }
 
 // ReplayFor queues one task again as part of a plan: see [Table.ReplayAll].
 func (t *Table) ReplayFor(ctx context.Context, r ReplayRequest) Replayed {
-	if err := r.check(); err != nil || !isID(r.ID) {
+	if err := r.check(); err != nil {
 		return Replayed{Err: err}
+	}
+	if !isID(r.ID) {
+		return Replayed{Absent: true}
 	}
 	return r.replayed(t.executeOne(ctx, t.replayStatement(r, time.Now(), 0)), time.Now())
 }
@@ -70,7 +76,8 @@ func (t *Table) ReplayAll(ctx context.Context, requests []ReplayRequest) []Repla
 	var alone []int
 	seen := make(map[string]bool, len(requests))
 	for i, r := range requests {
-		if out[i].Err = r.check(); out[i].Err != nil || !isID(r.ID) {
+		out[i].Err = r.check()
+		if out[i].Absent = !isID(r.ID); out[i].Err != nil || out[i].Absent {
 			continue
 		}
 		replays[i] = max(r.Run-2, 0) // as if each run before had been a replay
@@ -120,7 +127,7 @@ func (r ReplayRequest) replayed(a answer, now time.Time) Replayed {
 		return Replayed{Err: fmt.Errorf("replay: %w", a.err)}
 	}
 	if a.row == nil || !a.done && a.row.gone(now.UnixMilli()) {
-		return Replayed{Done: a.done}
+		return Replayed{Done: a.done, Absent: !a.done}
 	}
 	return Replayed{Done: a.done || a.row.Run == r.Run && a.row.PlanID == r.PlanID, Row: a.row}
 }
