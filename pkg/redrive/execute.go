@@ -41,6 +41,8 @@ func (r *Redrive) Execute(ctx context.Context, planID string, kind Kind, queue s
 		return nil, fmt.Errorf("%w: it is for the queue %q, not for %q", ErrPlanUsed, j.Request.Queue, queue)
 	case j.Status == Done:
 		return reportOf(j), nil
+	case works[kind] == nil:
+		return nil, fmt.Errorf("%w: no job of the kind %q is executed by its plan", ErrUnsupported, kind)
 	case j.Status == CanaryFailed:
 		return nil, fmt.Errorf("%w: its canary failed; make a new plan", ErrPlanUsed)
 	case j.State.StartedAt == 0 && j.State.PlanUntil > 0 && time.Now().UnixMilli() > j.State.PlanUntil: // stopped or not
@@ -60,7 +62,7 @@ func (r *Redrive) Execute(ctx context.Context, planID string, kind Kind, queue s
 	}
 	p.PacedAt, p.IdleAt = 0, 0
 	if err := r.jobs.Audit(ctx, j.ID, Event{What: what, By: req.By, RequestID: s.RequestID}); err != nil {
-		return nil, err
+		return nil, x.Fail(ctx, err)
 	}
 	return x.drive(ctx)
 }
