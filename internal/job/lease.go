@@ -119,7 +119,7 @@ func (e *Engine[R, S, E]) leave(ctx context.Context, j *Job[R, S], status Status
 	// The SDK repeats a write whose answer was lost. The first one has then left
 	// the job as it should be.
 	ours := it[attrHolder] == nil && text(it, attrStatus) == string(status) && text(it, attrDetail) == detail
-	if err != nil && !(errors.Is(err, errLost) && ours) {
+	if err != nil && (!ours || !errors.Is(err, errLost)) {
 		return err
 	}
 	j.Status, j.until, j.holder = status, time.UnixMilli(until), ""

@@ -108,8 +108,8 @@ func TestOneReplayAtATime(t *testing.T) {
 				f := newFixture()
 				f.isolate(t, "a", 1)
 				second := make(chan error, 1)
-				c := &each{do: func(ctx context.Context) {
-					go func() {
+				c := &each{do: func(context.Context) {
+					go func() { //nolint:contextcheck // another invocation, with a context of its own
 						got, err := f.replayer(&consumer{}).Replay(t.Context(), rescue.ReplayRequest{})
 						if (got.JobID == "") != (err != nil) {
 							t.Errorf("%+v, %v", got, err)
