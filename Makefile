@@ -52,12 +52,15 @@ nightly: ## what takes hours: race detector and LocalStack for everything, long 
 # core busy or measure a rate, and EMULATORS of the others, which wait for an emulator most of the time. ALSO adds targets.
 T         = $(or $(TIER),test)
 STEPS     = $(ALSO) $(STEPS_$(T))
-EMULATORS = 3
+EMULATORS = $(or $(EMULATORS_$(T)),3)
 BUSY     := lint plain race bench replay soak fuzz properties
 
 STEPS_test    := plain race load sagas pipeline replay model security
 STEPS_gate    := plain race bench load sagas pipeline replay security soak model probe coldstart
 STEPS_nightly := race properties fuzz test-localstack load sagas pipeline replay soak security model probe coldstart
+
+# The gate has the time, and its suite on LocalStack bears less company.
+EMULATORS_gate := 2
 
 SKIP_test    := TestUpgradeUnderLoad
 SKIP_gate    := TestFindings
@@ -133,7 +136,7 @@ replay: .venv go-ready ## replay ten thousand dead letters, killed twice, every 
 	@SPILLWAY_REPLAY_LETTERS=$(or $(LETTERS),$(LETTERS_$(TIER)),10000) SPILLWAY_REPLAY_RATE=$(or $(RATE),50) $(SUITE) ./integration/replay
 
 # The gate leaves out what takes long there and is about our own code, and tries out less.
-LOCALSTACK_SKIP_gate := ^Test(Faults|UpgradeUnderLoad|FreshWorkOvertakesBacklog|KilledWorker|LateResult|BatchLongerThanTimeout|Export|SecretRotation|TripCrowd)$$
+LOCALSTACK_SKIP_gate := ^Test(Cost.*|Faults|UpgradeUnderLoad|FreshWorkOvertakesBacklog|KilledWorker|LateResult|BatchLongerThanTimeout|Export|SecretRotation|TripCrowd)$$
 PROBE_gate           := move-tasks mapping-concurrency queue-partial-response stream-partial-response stream-bisect stream-on-failure
 test-localstack: .venv go-ready ## the suite on LocalStack: LOCALSTACK_ENDPOINT, a container, or the kit in LOCALSTACK_KIT; TIER=gate for less
 	@SPILLWAY_PROBE="$(PROBE_$(TIER))" tools/localstack sh -c 'SPILLWAY_TEST_ENDPOINT=$$LOCALSTACK_ENDPOINT exec "$$@"' - \

@@ -30,6 +30,7 @@ type delivery struct {
 //	/closed              500 until release, then 204
 //	/closed/CODE         the same with another code
 //	/hold                waits until release, then 204
+//	/hold/503            the same, then 503
 //	/hold-once           the same for the first delivery of a message; 204 for the others
 type receiver struct {
 	*httptest.Server
@@ -109,6 +110,11 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 		select {
 		case <-r.release:
 		case <-req.Context().Done():
+		}
+		if len(part) > 1 {
+			code, _ := strconv.Atoi(part[1])
+			w.WriteHeader(code)
+			return
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)

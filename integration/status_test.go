@@ -146,12 +146,12 @@ func TestCanceled(t *testing.T) {
 func TestCanceledAfterFailure(t *testing.T) {
 	t.Parallel()
 	r := newReceiver(t)
-	task := submit(t, r.URL+"/hold/then")
+	task := submit(t, r.URL+"/hold/503")
 	await(t, r.held)
 	if _, err := stack.api.Cancel(t.Context(), task.ID); err != nil {
 		t.Fatal(err)
 	}
-	// The delivery times out after 3 s: a failure, which makes it canceled.
+	r.let() // it fails, which makes it canceled
 	want(t, finish(t, task.ID), client.Canceled, 1)
 }
 

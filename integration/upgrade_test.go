@@ -70,7 +70,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 	// More tasks arrive while the new version is rolled out, and faster where that
 	// takes so long that the work would be over before it.
 	rolledOut := make(chan struct{})
-	for range 4 {
+	for range 12 {
 		g.Go(func() error {
 			for {
 				if err := load.submit(t.Context()); err != nil {
